@@ -4,8 +4,8 @@
 
     XueluError (content_catalog/errors.py)
     └── OutsideError (infra/errors.py)
-        ├── InvalidCursorError       a cursor is none that a link gave
-        ├── UnsupportedBodyError     the Content-Type of a body is none that the route reads
+        ├── InvalidCursorError       a cursor comes from no `next` link
+        ├── UnsupportedBodyError     the route does not read the Content-Type of a body
         ├── PreconditionFailedError  the record is not in the state that the request expects
         ├── UnknownParameterError    the query holds a parameter that the route does not have
         ├── UnsupportedVersionError  a request of xAPI does not say that it speaks a version that is spoken
@@ -72,11 +72,11 @@ class UnsupportedVersionError(OutsideError):
 
 
 class InvalidCursorError(OutsideError):
-    """A cursor is none that a link gave."""
+    """A cursor comes from no `next` link."""
 
 
 class UnsupportedBodyError(OutsideError):
-    """The Content-Type of a body is none that the route reads."""
+    """A route does not read the Content-Type of a body."""
 
 
 class PreconditionFailedError(OutsideError):

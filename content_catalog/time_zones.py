@@ -125,7 +125,7 @@ def unknown_zone(name: str) -> str:
 
 @lru_cache(maxsize=1_024)
 def zone_of(*names: object) -> ZoneInfo:
-    """Return the first of some zones that is one, UTC where none is; anything but a text is none.
+    """Return the first of some values that names a zone; UTC where none does.
 
     >>> zone_of(None, "Mars/Olympus", "Asia/Shanghai").key
     'Asia/Shanghai'

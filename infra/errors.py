@@ -15,7 +15,7 @@
         ├── StatementConflictError   a statement of this id is there and says something else
         ├── ImportRefusedError       too many lines of a file are bad: nothing of it was taken
         ├── InvalidRecordError       an item, member, unit or code does not pass the checks: nothing was written
-        ├── ReceiptError             a receipt of an erasure does not hold, or its key is none
+        ├── ReceiptError             a receipt of an erasure does not hold, or its key is not valid
         ├── BackupError              a backup cannot be written or restored
         ├── InUseError               what should be removed is still used
         ├── NightRunningError        another night of the same organisation is at work
@@ -143,11 +143,11 @@ class InvalidRecordError(OutsideError):
 
 
 class ReceiptError(OutsideError):
-    """A receipt of an erasure does not hold, or its key is none."""
+    """A receipt of an erasure does not hold, or its key is not valid."""
 
 
 class BackupError(OutsideError):
-    """A backup cannot be written where it should be, or is none, or cannot be restored there."""
+    """A backup cannot be written to its place, the file is no backup, or it cannot be restored."""
 
 
 class InUseError(OutsideError):

@@ -14,8 +14,8 @@ from recommender.registry import STRATEGIES
 def strategies(interactions: Interactions) -> pd.Series:
     """Return the strategy behind every member's list: ``history``, ``segment`` or ``popular``.
 
-    ``history`` where a member has evidence, else ``segment`` where its role or industry is known, else ``popular``;
-    also ``popular`` for a member who switched personalisation off, whose list nothing personal goes into.
+    It is ``history`` for members with evidence, ``segment`` for others whose role or industry is known, and ``popular``
+    for the rest and for all who switched personalisation off.
     """
     return interactions.memo("strategies", lambda: _strategies(interactions))
 

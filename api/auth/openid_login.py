@@ -164,15 +164,9 @@ class OpenIdLogin:
             "redirect_uri": self._settings.redirect_uri,
             "code_verifier": attempt.code_verifier,
         }
-        client_id, client_secret = self._settings.client_id, self._settings.client_secret
-        # Basic is the default of OpenID Connect; a client without a secret names itself in the form.
-        basic = bool(client_secret) and (not isinstance(methods, list) or "client_secret_basic" in methods)
-        if not basic:
-            fields |= {"client_id": client_id} | ({"client_secret": client_secret} if client_secret else {})
-        # RFC 6749, section 2.3.1: both are form-encoded before they are joined.
-        auth = httpx2.BasicAuth(quote_plus(client_id), quote_plus(client_secret)) if basic else None
+        auth, credentials = self._client_authentication(methods)
         try:
-            async with self._provider.client.stream("POST", endpoint, data=fields, auth=auth) as response:
+            async with self._provider.client.stream("POST", endpoint, data=fields | credentials, auth=auth) as response:
                 answer = await read_json(response)
                 status = response.status_code
             if not isinstance(answer, dict):
@@ -192,6 +186,15 @@ class OpenIdLogin:
         if not isinstance(id_token, str):
             raise NotAuthenticatedError("the provider gives no ID token; `oidc.login_scope` must hold openid")
         return id_token
+
+    def _client_authentication(self, methods: Any) -> tuple[httpx2.BasicAuth | None, dict[str, str]]:
+        """Return an Authorization header, or fields of a form, that name the client by a method of the provider."""
+        client_id, secret = self._settings.client_id, self._settings.client_secret
+        # Basic is the default of OpenID Connect; a client without a secret names itself in the form.
+        if secret and (not isinstance(methods, list) or "client_secret_basic" in methods):
+            # RFC 6749, section 2.3.1: both are form-encoded before they are joined.
+            return httpx2.BasicAuth(quote_plus(client_id), quote_plus(secret)), {}
+        return None, {"client_id": client_id} | ({"client_secret": secret} if secret else {})
 
     async def _claims(self, id_token: str, attempt: LoginAttempt, *, now: datetime) -> dict[str, Any]:
         """Return the claims of an ID token, verified by OpenID Connect Core 1.0, section 3.1.3.7."""

@@ -176,7 +176,7 @@ async def read_json(response: httpx2.Response) -> Any:
     Raises
     ------
     ValueError
-        It is none, or larger than :data:`MAX_BYTES`.
+        It is not JSON, or larger than :data:`MAX_BYTES`.
     """
     content = b""
     async for part in response.aiter_bytes():

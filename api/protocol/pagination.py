@@ -16,7 +16,7 @@ Cursor = Annotated[
 ]
 
 MAX_DIGITS: Final = 18
-NOT_OURS: Final = "cursor is none that a `next` link gave; begin again without one"
+NOT_OURS: Final = "cursor comes from no `next` link; begin again without one"
 
 
 def cursor_of(key: str) -> str:
@@ -34,7 +34,7 @@ def position_of(cursor: str | None) -> str:
     Raises
     ------
     InvalidCursorError
-        The cursor is none of ours.
+        The cursor comes from no `next` link.
     """
     if cursor is None:
         return ""
@@ -53,7 +53,7 @@ def number_of(cursor: str | None) -> int | None:
     Raises
     ------
     InvalidCursorError
-        The cursor is none of ours.
+        The cursor comes from no `next` link.
     """
     text = position_of(cursor)
     if text and not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
@@ -69,7 +69,7 @@ def key_of(cursor: str | None, find: Callable[[str], int]) -> int | None:
     Raises
     ------
     InvalidCursorError
-        The cursor is none of ours, or ``find`` knows no such row.
+        The cursor comes from no `next` link, or ``find`` knows no such row.
     """
     row_id = position_of(cursor)
     try:

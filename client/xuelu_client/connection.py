@@ -108,7 +108,7 @@ def value_of(response: httpx2.Response) -> Any:
 
 
 def _problem(response: httpx2.Response) -> dict[str, Any]:
-    """Return the problem of an answer; of one that is none of the service's, the beginning of its text."""
+    """Return the problem of an answer; of an answer without one, the beginning of its text."""
     if response.has_redirect_location:
         return {"detail": f"the service is at {response.headers['Location']}; give its address there"}
     try:

@@ -117,7 +117,7 @@ def open_source(path: Path, *, encoding: str = "utf-8", decompress: bool = True)
                     raise FileUnreadableError(f"{path} is {reason}")
             unpacked = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if decompress and magic[:2] == GZIP_MAGIC else raw
             stream = cast("BinaryIO", unpacked)
-            # A mark of UTF-8 is none of another encoding.
+            # What begins with the mark of UTF-8 is UTF-8, whatever encoding is named.
             if codec != "utf-8" and unpacked.peek(3)[:3] != codecs.BOM_UTF8:
                 stream = io.BufferedReader(_Recoded(stream, codec))
             yield Source(stream, raw, size_bytes)
@@ -163,7 +163,7 @@ def with_header(chunks: Iterator[Chunk], names: list[str]) -> Iterator[Chunk]:
 
 
 class _Recoded(io.RawIOBase):
-    """Bytes of another encoding as UTF-8; bytes that are none of its characters stay, and are no UTF-8 either."""
+    """Bytes of another encoding as UTF-8; bytes that the encoding does not have stay, and are not UTF-8 either."""
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
         self._text = io.TextIOWrapper(stream, encoding, errors="surrogateescape", newline="")

@@ -100,7 +100,7 @@ def _filled(microseconds: pa.Array) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=4_096)
 def _microseconds(text: str, zone: str) -> int:
-    """Return one time as microseconds; :data:`NAT` where it is none."""
+    """Return one time as microseconds; :data:`NAT` for a text that is not a time."""
     match = _ISO.fullmatch(text)
     if match is None:
         return NAT

@@ -83,7 +83,7 @@ class WebhookClient:
     Raises
     ------
     EndpointError
-        The address is none.
+        The address is not valid.
     """
 
     def __init__(

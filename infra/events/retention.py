@@ -34,9 +34,8 @@ def retain(
 ) -> dict[str, Any]:
     """Delete events and xAPI statements older than some days; return a report of what is deleted.
 
-    Events that count become totals by month, item and verb where at least ``min_group_size`` members had them; all
-    others leave nothing but the day on which a member last finished an item of a requirement. Where ``apply`` is False
-    nothing is written.
+    Events that count become totals by month, item and verb if at least ``min_group_size`` members had them. Of all
+    others only the day stays on which a member last finished a required item. Nothing is written unless ``apply``.
 
     Returns
     -------

@@ -94,13 +94,7 @@ def write_files(
         with transaction(engine) as session:
             erased = _erasures(session, key)
             for name, (schema, tables) in read(session, key).items():
-                rows[name] = 0
-                parts[name].unlink(missing_ok=True)
-                parts[name].touch(mode=FILE_MODE)
-                with _writer(parts[name], schema, form) as write:
-                    for table in tables:
-                        write(table)
-                        rows[name] += table.num_rows
+                rows[name] = _write_table(parts[name], schema, tables, form)
         with transaction(engine) as session:
             detail = {"format": form, "rows": rows}
             audit.append(session, key, actor=actor, action=ACTION, now=now, detail=detail)
@@ -116,6 +110,18 @@ def write_files(
         for part_file in parts.values():
             part_file.unlink(missing_ok=True)
     return {files[name]: number for name, number in rows.items()}
+
+
+def _write_table(file: Path, schema: pa.Schema, tables: Iterable[pa.Table], form: str) -> int:
+    """Write the parts of a table as a file; return the number of rows."""
+    file.unlink(missing_ok=True)
+    file.touch(mode=FILE_MODE)
+    rows = 0
+    with _writer(file, schema, form) as write:
+        for table in tables:
+            write(table)
+            rows += table.num_rows
+    return rows
 
 
 def _earlier_files(folder: Path, organisation: str, files: Iterable[str]) -> list[str]:

@@ -50,7 +50,7 @@ def erase(
     UnknownMemberError
         There is no data of a member of this id.
     ReceiptError
-        The key for receipts is none; nothing was erased.
+        The key for receipts is not valid; nothing was erased.
     """
     if member_id == ANYONE:
         raise UnknownMemberError("a member has an id; give one")

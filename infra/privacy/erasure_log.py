@@ -82,7 +82,7 @@ def read(paths: Iterable[Path]) -> Iterator[RecordedErasure]:
     ------
     OSError
     ValueError
-        A line is none of ours; a line that a crash cut off is passed over.
+        A line is not one that :func:`record` writes; a line that a crash cut off is passed over.
     """
     for path in paths:
         for line in path.read_bytes().split(b"\n"):

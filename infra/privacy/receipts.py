@@ -24,7 +24,7 @@ def public_key(key: str) -> dict[str, Any]:
     Raises
     ------
     ReceiptError
-        The key is none.
+        The key is not valid.
     """
     return dict(_key(key).as_dict(private=False))
 
@@ -35,7 +35,7 @@ def sign(claims: Mapping[str, Any], key: str) -> str:
     Raises
     ------
     ReceiptError
-        The key is none, or only a public one.
+        The key is not valid, or only a public one.
     """
     signer = _key(key)
     if not signer.is_private:

@@ -221,7 +221,7 @@ def _names(path: Path, member_id: str) -> bool:
         needle = orjson.dumps(member_id)
         with path.open("rb") as lines:
             return any(needle in line for line in lines)
-    except pa.ArrowInvalid:  # a file that was not finished, or is none of ours
+    except pa.ArrowInvalid:  # a file that was not finished, or that something else wrote
         return path.stat().st_size > 0
     except OSError:
         return True

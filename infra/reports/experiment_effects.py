@@ -31,8 +31,8 @@ def effects(session: Session, organisation_key: int, experiment: Experiment, *, 
     """Return the outcomes of an experiment's lists by variant, and how far each is from the control.
 
     The outcome of a member is the share of its lists of the experiment of which it opened, completed or passed an item.
-    Of members to whom lists were shown, as apps report, those lists count (``basis``: ``shown``); where no app reports
-    that, all lists that were published for all members (``lists``). Runs that were removed with age do not count.
+    Where apps report which lists were shown, those lists count (``basis``: ``shown``). Otherwise all lists that were
+    published count (``lists``). Runs that were removed with age do not count.
 
     Returns
     -------

@@ -61,8 +61,8 @@ def anonymous_list(
     """Return the list, as JSON, of a member of this role and industry without history, after that of a session.
 
     Where there is no such member, it is that of one of the role alone, of the industry alone, or the list for anyone.
-    Items similar to those of the session come before it; left out are items of the session, and those that a member who
-    finished what the session finished may not be offered.
+    Items similar to those of the session come before it. Left out are the items of the session, and all that may
+    not be offered to this member, who has finished what the session finished.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ def _newcomers_entries(
 ) -> Select[Any]:
     """Return the query for the entries of a member without history of just this role and industry.
 
-    Preferred is a member who never had another role, whose list is of this one alone; then one who reads the language;
-    then the one who joined last, whose list is that of a newcomer.
+    Members who never had another role come first, as their lists are of this role alone. Of these come first those who
+    read the language, and then those who joined last, as they are most like a newcomer.
     """
     studied = exists().where(
         events.c.organisation_key == members.c.organisation_key, events.c.member_id == members.c.member_id

@@ -128,9 +128,9 @@ class Rendering(NamedTuple):
 def render(stored: StoredList, names: DisplayNames, request: ListRequest) -> bytes:
     """Return a list as JSON.
 
-    Left out are items that the member may not be offered now, that it finished and shall not review, that it dismissed,
-    and that the request excludes. Of the others those are shown that the request selects; where that is none,
-    ``empty`` says why. ``due_left_out`` are required ones that cannot wait and that the request does not select.
+    Items are left out if the member may not be offered them now, dismissed them, or finished them and need not review
+    them, or if the request excludes them. The request selects among the others; ``empty`` says why nothing is left.
+    ``due_left_out`` are required items that cannot wait and that the request does not select.
 
     Raises
     ------
@@ -194,8 +194,8 @@ def _arranged(
 ) -> tuple[list[RenderedEntry], Iterator[RenderedEntry]]:
     """Return the required entries that cannot wait, and the whole list, which begins with them.
 
-    Then comes what editors pinned, then the ranked entries, boosted ones moved up and those of topics that the member
-    wants less of last, with what the member saved and what is required later among them.
+    Pinned entries follow, then the ranked ones: boosts move up, topics that the member wants less of come last. Saved
+    items are placed among the ranked entries, and required ones that can wait among all.
     """
     policy = rendering.request.rules.policy
     required, curated, less_topics, saved, resting = arrangement

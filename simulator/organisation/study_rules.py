@@ -96,8 +96,7 @@ def write_requirements(
 ) -> int:
     """Write what the organisation requires: one requirement of each kind of work, two of everybody; return how many.
 
-    Items are short and good, and of the kind of work where it has any, else for everybody, so that some members have
-    met each.
+    Items are short and good, so that some members have met each requirement, and fit the kind of work if any item does.
     """
     is_open = (catalogue.usable_until == NEVER) & (catalogue.usable_from <= span.until) & (catalogue.previous < 0)
     is_open &= catalogue.duration_seconds <= MAX_REQUIRED_SECONDS

@@ -27,7 +27,7 @@ def audit_query(request: Request) -> AuditQuery:
     Raises
     ------
     MalformedRequestError
-        A value is none of its filter.
+        A filter does not have a value that is asked for.
     """
     values = {name: request.query_params.get(name) or None for name in (*FILTERS, "cursor")}
     try:
