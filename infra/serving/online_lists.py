@@ -90,9 +90,8 @@ class OnlineLists:
         UnknownMemberError, DatabaseError
         """
         model = self._model(organisation_key, stored)
-        if model is None or not model.is_outdated(
-            stored.member_id, digest := stored.event_digest, deleted := stored.deleted_topics
-        ):
+        digest, deleted = stored.event_digest, stored.deleted_topics
+        if model is None or not model.is_outdated(stored.member_id, digest, deleted):
             return stored
         load = self._loads[organisation_key]
         if load.version != _version_of(load.path):
