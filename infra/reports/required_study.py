@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from functools import cached_property, lru_cache
-from typing import Any, Final
+from datetime import date, datetime
+from functools import cached_property, lru_cache, partial
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import RowMapping, select
 from sqlalchemy.orm import Session
@@ -40,7 +40,6 @@ from recommender.policy.required import (
 WARNING_DAYS: Final = 7
 """Slack, in days, below which an organisation is warned."""
 CHECK: Final = "required study is done in time"
-DAY: Final = timedelta(days=1)
 MAX_CACHED_STATES: Final = 10_000
 """Cached results: members with the same profile, study and day share one."""
 PROFILE: Final = ("role", "industry", "units", "region")
@@ -91,6 +90,20 @@ class MemberObligations:
         }
 
 
+class _Inputs(NamedTuple):
+    """All that the open requirements of a member depend on, its pace aside: members with the same share one result."""
+
+    profile: tuple[str | None, ...]
+    """Values of :data:`PROFILE`."""
+    devices: frozenset[str]
+    joined_on: date | None
+    role_since: date | None
+    waived: frozenset[str]
+    finished: tuple[tuple[str, date], ...]
+    """Required items, and the local day on which each was last finished."""
+    today: date
+
+
 class RequiredStudy:
     """Required study of an organisation at a moment.
 
@@ -133,19 +146,9 @@ class RequiredStudy:
         """The pace of each member: its own, or without one that of the finest group that is large enough."""
         query = select(items.c.item_id, items.c.duration_seconds).where(visible(self._organisation_key))
         seconds = {item_id: length or DEFAULT_SECONDS for item_id, length in self._session.execute(query)}
-        own, paths, now = {}, {}, (self._now - EPOCH) // MICROSECOND
-        for row in self._members:
-            finished = [
-                ((now - moment) // DAY_MICROSECONDS, seconds.get(item_id, DEFAULT_SECONDS))
-                for item_id, moment in self._finished.get(row["member_id"], ())
-            ]
-            oldest = max((days for days, _ in finished), default=0)
-            joined = row["joined_on"]
-            tenure_days = oldest if joined is None else max((self._now - joined) // DAY, oldest)
-            pace = own_pace(finished, tenure_days + 1)
-            paths[row["member_id"]] = self._paths(row)
-            if pace is not None:
-                own[row["member_id"]] = pace
+        paths = {row["member_id"]: self._paths(row) for row in self._members}
+        paces = {row["member_id"]: self._own_pace(row, seconds) for row in self._members}
+        own = {member_id: pace for member_id, pace in paces.items() if pace is not None}
         # No list of others depends on the study of who switched personalisation off.
         counted = (row["member_id"] for row in self._members if row["personalised"] is not False)
         groups = GroupPaces(
@@ -154,55 +157,60 @@ class RequiredStudy:
         )
         return {member_id: own.get(member_id) or groups.of(path) for member_id, path in paths.items()}
 
+    def _own_pace(self, row: RowMapping, seconds: Mapping[str, float]) -> float | None:
+        """Return a member's own pace by the durations of items; None where it has finished too few to tell."""
+        now = (self._now - EPOCH) // MICROSECOND
+        finished = [
+            ((now - moment) // DAY_MICROSECONDS, seconds.get(item_id, DEFAULT_SECONDS))
+            for item_id, moment in self._finished.get(row["member_id"], ())
+        ]
+        oldest = max((days for days, _ in finished), default=0)
+        joined = row["joined_on"]
+        tenure_days = oldest if joined is None else max((self._now - joined).days, oldest)
+        return own_pace(finished, tenure_days + 1)
+
     def of_members(self) -> Iterator[MemberObligations]:
         """Yield the open requirements of each member for whom any requirement holds."""
         required = {*self._names.rules}
         for row in self._members:
             member_id, zone = row["member_id"], zone_of(row["timezone"], self._timezone)
             last = [(item_id, at) for item_id, at in self._finished.get(member_id, ()) if item_id in required]
-            cached = self._cached_state(
-                tuple(row[name] for name in PROFILE),
-                self._devices.get(member_id, frozenset()).union(split_list(row["devices"])),
-                (row["joined_on"] and row["joined_on"].date(), row["role_since"] and row["role_since"].date()),
-                self._waived.get(member_id, frozenset()),
-                tuple(days_of(last, zone).items()),
-                self._today(zone),
+            inputs = _Inputs(
+                profile=tuple(row[name] for name in PROFILE),
+                devices=self._devices.get(member_id, frozenset()).union(split_list(row["devices"])),
+                joined_on=row["joined_on"] and row["joined_on"].date(),
+                role_since=row["role_since"] and row["role_since"].date(),
+                waived=self._waived.get(member_id, frozenset()),
+                finished=tuple(days_of(last, zone).items()),
+                today=self._today(zone),
             )
-            if cached is not None:
+            if (cached := self._cached_state(inputs)) is not None:
                 state, items = cached
                 pace, margin = self.paces[member_id], self._margin
                 owed = with_slack(state.owed, items, state.today, pace_seconds=pace, margin=margin)
                 yield replace(state, member_id=member_id, owed=owed)
 
-    def _compute_state(
-        self,
-        profile: tuple[str | None, ...],
-        formats: frozenset[str],
-        since: tuple[date | None, date | None],
-        waived: frozenset[str],
-        finished_on: tuple[tuple[str, date], ...],
-        today: date,
-    ) -> tuple[MemberObligations, RequiredItems] | None:
-        """Return the open requirements of members with these inputs, without slack, which depends on the pace.
+    def _compute_state(self, member: _Inputs) -> tuple[MemberObligations, RequiredItems] | None:
+        """Return the open requirements of members with these inputs, without their ids and without slack.
 
         None where no requirement holds for them.
         """
-        finished, of_member = dict(finished_on), dict(zip(PROFILE, profile, strict=True))
-        recipient = Recipient(self._names.taxonomies, **of_member, finished=finished.keys(), devices=formats)
+        finished, profile = dict(member.finished), dict(zip(PROFILE, member.profile, strict=True))
+        recipient = Recipient(self._names.taxonomies, **profile, finished=finished.keys(), devices=member.devices)
         held = [requirement for requirement in self.requirements if requirement.holds_for(recipient.within)]
         if not held:
             return None
         items = required_items(self._names, recipient, self._now)
-        owed = by_due_date(held, StudyRecord(recipient.within, *since, finished, waived), items, today)
-
-        def may_be_offered(item_id: str) -> bool:
-            return offered_now(item_id, self._names, recipient, self._now)
-
+        record = StudyRecord(recipient.within, member.joined_on, member.role_since, finished, member.waived)
+        owed = by_due_date(held, record, items, member.today)
+        may_be_offered = partial(offered_now, names=self._names, recipient=recipient, now=self._now)
         blocked = frozenset(each.requirement_id for each in owed if not any(map(may_be_offered, each.steps)))
         # One whose items are all hidden or closed asks nothing of the member: that is not met, either.
-        required = frozenset(each.requirement_id for each in held if any(map(items.is_open, each.items))) - waived
-        units = units_of(of_member["units"] or "")
-        return MemberObligations("", units, required, blocked, today, owed, may_be_offered), items
+        required = frozenset(each.requirement_id for each in held if any(map(items.is_open, each.items)))
+        units = units_of(profile["units"] or "")
+        return MemberObligations(
+            "", units, required - member.waived, blocked, member.today, owed, may_be_offered
+        ), items
 
     @cached_property
     def _members(self) -> list[RowMapping]:

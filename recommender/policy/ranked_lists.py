@@ -1,4 +1,4 @@
-"""Ranked lists of many members as arrays, and the four changes that rules make to them."""
+"""Ranked lists of many members as arrays, and the changes that rules make to them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
