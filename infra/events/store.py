@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 import pandas as pd
 from sqlalchemy import (
     BigInteger,
@@ -236,10 +237,29 @@ def digest_text(number: int, total: str | None) -> str:
     return f"{number} {total}" if number else ""
 
 
+class MemberActivity(NamedTuple):
+    """Activity of a member: the digest of its events, and ids of items."""
+
+    digest: str
+    finished: Sequence[str]
+    dismissed: Sequence[str]
+    finished_since_run: Sequence[str]
+
+
+def activity_of(text: str) -> MemberActivity:
+    """Return the activity in the JSON that :func:`activity_since` reads.
+
+    >>> activity_of('[2,"17",["i1"],null,null]')
+    MemberActivity(digest='2 17', finished=['i1'], dismissed=(), finished_since_run=())
+    """
+    number, total, finished, dismissed, since_run = orjson.loads(text)
+    return MemberActivity(digest_text(number, total), finished or (), dismissed or (), since_run or ())
+
+
 def activity_since(
     organisation_key: BindParameter[int], condition: ColumnElement[bool], dialect: str, *, run_as_of: Column[Any]
 ) -> Select[Any]:
-    """Return the query for a member's activity as JSON: its digest, the items finished, dismissed, finished since."""
+    """Return the query for a member's activity as JSON (:func:`activity_of`), since a run as of some moment."""
     array, group = bulk.json_functions(dialect)
     item_ids = group(events.c.item_id)
     finished, dismissed = item_ids.filter(FINISHING), item_ids.filter(events.c.verb.in_(NEGATIVE_VERBS))

@@ -105,13 +105,13 @@ class StoredList(NamedTuple):
     @property
     def consumed(self) -> tuple[frozenset[str], frozenset[str]]:
         """The items that a personalised member has finished, and those that the member wants no more of."""
-        _, _, finished, dismissed, _ = orjson.loads(self.activity)
-        return frozenset(finished or () if self.wants_personal else ()), frozenset(dismissed or ())
+        activity = events.activity_of(self.activity)
+        return frozenset(activity.finished if self.wants_personal else ()), frozenset(activity.dismissed)
 
     @property
     def finished(self) -> frozenset[str]:
         """The items that the member has finished."""
-        return frozenset(orjson.loads(self.activity)[2] or ())
+        return frozenset(events.activity_of(self.activity).finished)
 
     @property
     def saved_items(self) -> tuple[str, ...]:
@@ -140,8 +140,7 @@ class StoredList(NamedTuple):
         """
         finished, dismissed = self.consumed
         if reviewed := [entry_of(text)["item_id"] for text in entries if REVIEW_MARK in text]:
-            *_, since_run = orjson.loads(self.activity)
-            finished -= {*reviewed} - {*(since_run or ())}
+            finished -= {*reviewed} - {*events.activity_of(self.activity).finished_since_run}
         return finished | dismissed.difference(self.saved_items)
 
     def resting_items(self, entries: Iterable[str], now: datetime, days: float) -> frozenset[str]:
@@ -168,8 +167,7 @@ class StoredList(NamedTuple):
     @property
     def event_digest(self) -> str:
         """A digest that changes where any of the member's events comes or goes."""
-        number, total, *_ = orjson.loads(self.activity)
-        return events.digest_text(number, total)
+        return events.activity_of(self.activity).digest
 
     def with_list(self, row: dict[str, Any] | None) -> "StoredList":
         """Return this with another list of the run, such as the one for anyone; None: without a list."""
