@@ -15,7 +15,7 @@ OF_STUDY: Final = frozenset(
 """Codes of reasons that name what the member studied: a topic, an item, or the entry's own."""
 
 
-def entry_with(item_id: str, reason: Mapping[str, Any], propensity: float) -> dict[str, Any]:
+def entry_with(item_id: str, reason: Mapping[str, Any], propensity: float = 1.0) -> dict[str, Any]:
     """Return an entry as a run stores it, with its propensity where chance has part in its place.
 
     >>> entry_with("i1", {"code": "new", "arguments": {}}, 0.98)

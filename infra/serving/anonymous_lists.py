@@ -15,7 +15,7 @@ from features.interactions import FINISHED_PROGRESS, FINISHING_VERBS
 from infra.db.core_tables import SAME_ENTRIES, events, list_entries, lists, members
 from infra.events.store import NEGATIVE_VERBS
 from infra.policy.arrangement import Arrangement
-from infra.policy.entry_texts import item_ids_of, split_entries
+from infra.policy.entry_texts import entry_with, item_ids_of, split_entries
 from infra.runs import list_contents
 from infra.runs import store as runs
 from infra.serving import display_metadata
@@ -23,7 +23,7 @@ from infra.serving.display_metadata import offered_now
 from infra.serving.eligibility import Recipient
 from infra.serving.list_json import ListRequest, Rendering, curated_now, dated, list_json, shown_entries
 from infra.serving.list_query import NON_PERSONAL
-from recommender.explanations.reasons import Reason
+from recommender.explanations.reasons import reason_of
 from recommender.explanations.translations import language_of
 from recommender.ranking.session_knn import alike
 
@@ -82,7 +82,7 @@ def anonymous_list(
         for item_id in sorted(set(studied))
     }
     of_session: list[Entry] = [
-        {"item_id": item_id, "reason": _because(cause, finished=cause in finished)}
+        entry_with(item_id, reason_of("because_finished" if cause in finished else "because_studied", item_id=cause))
         for item_id, cause in alike(studied, similar)
     ]
     strategy, of_profile = _profile_entries(session, run, profile, request.language)
@@ -100,10 +100,6 @@ def anonymous_list(
     shown = shown_entries(texts, rendering, recipient, left_out, arrangement)
     head = {"run_id": run["run_id"], "made_at": run["made_at"], "strategy": strategy, "language": language}
     return list_json(head, shown.entries)
-
-
-def _because(cause: str, *, finished: bool) -> Reason:
-    return {"code": "because_finished" if finished else "because_studied", "arguments": {"item_id": cause}}
 
 
 def _profile_entries(

@@ -148,7 +148,7 @@ def with_slack(
     spare: list[tuple[int, int]] = []
     for due_on, same_day in groupby(by_day, key=lambda each: each.due_on):
         due = list(same_day)
-        seconds |= {step: _seconds(items, step) for each in due for step in each.steps}
+        seconds |= {step: items.seconds(step) or DEFAULT_SECONDS for each in due for step in each.steps}
         total = sum(seconds.values())
         days, cautious_days = (
             slack_days(due_on, today, seconds=total, pace_seconds=pace)
@@ -211,10 +211,6 @@ def _add_steps(order: dict[str, None], item_id: str, finished: Mapping[str, date
             order.setdefault(name)
         else:
             above[step] = iter(items.prerequisites(step))
-
-
-def _seconds(items: RequiredItems, item_id: str) -> float:
-    return items.seconds(item_id) or DEFAULT_SECONDS
 
 
 def next_steps(owed: Iterable[Obligation], may_be_offered: Callable[[str], bool]) -> list[tuple[Obligation, str]]:
