@@ -14,11 +14,12 @@ Run = Callable[..., Any]
 
 # An administrator's own trigger, which holds every run back.
 HOLDING = {
-    "sqlite": "CREATE TRIGGER hold AFTER UPDATE ON runs WHEN new.status = 'published' BEGIN "
+    "sqlite": "CREATE TRIGGER hold AFTER UPDATE ON runs WHEN old.status = 'built' AND new.status = 'published' BEGIN "
     "UPDATE runs SET status = 'held', checks = '[{check}]' WHERE run_key = new.run_key; END",
     "postgresql": "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
     "new.status := 'held'; new.checks := '[{check}]'; RETURN new; END $$; "
-    "CREATE TRIGGER hold BEFORE UPDATE ON runs FOR EACH ROW WHEN (new.status = 'published') EXECUTE FUNCTION hold()",
+    "CREATE TRIGGER hold BEFORE UPDATE ON runs FOR EACH ROW "
+    "WHEN (old.status = 'built' AND new.status = 'published') EXECUTE FUNCTION hold()",
 }
 CHECK = '{"name": "the administrator agrees", "passed": false, "detail": "not today"}'
 
