@@ -28,7 +28,7 @@ FORMAT: Final = 1
 REVISIONS: Final = "alembic_version"
 EMPTIED: Final = frozenset({"console_sessions"})
 """Tables left empty in a backup: sessions are of no use after a restoration, and must not be in a lost file."""
-COMPRESSION: Final[dict[str, Any]] = {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 1}
+OPTIONS: Final[dict[str, Any]] = {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 1, "strict_timestamps": False}
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def new_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             raise BackupError(f"another backup is writing {path}; wait for its end, or choose another name") from error
         try:
             file.truncate()  # what a killed backup left
-            with zipfile.ZipFile(file, "w", **COMPRESSION) as archive:
+            with zipfile.ZipFile(file, "w", **OPTIONS) as archive:
                 yield archive
             file.flush()
             os.fsync(file.fileno())
