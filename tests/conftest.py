@@ -28,7 +28,7 @@ from infra.settings.sections import ModelSettings, NightlySettings, RankerSettin
 from infra.settings.settings import Settings
 from jobs.ingest.ingest import FileOptions, ImportResult, ingest
 from jobs.nightly.night import nightly
-from tests import shared_dialects
+from tests import shared_dialects, tracing
 from tests.reused_databases import ReusedDatabases
 
 # No test judges by the clock: a busy machine is no fault.
@@ -57,8 +57,9 @@ def pytest_collection() -> Generator[None, object, object]:
     return result
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option by which the tests of the console make the pictures of the docs."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the option by which the tests of the console make the pictures of the docs, and the plugin of tracing."""
+    pluginmanager.register(tracing)
     parser.addoption("--screenshots", metavar="FOLDER", help="write a picture of each screen of the console here")
 
 
