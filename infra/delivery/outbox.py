@@ -93,7 +93,7 @@ def roll_back(
 
     Raises
     ------
-    NoPublishedRunError, RunStateError
+    RunStateError
         No run is served, another one is than ``run_id``, or none was published before it.
     """
     store.lock(session, organisation_key)

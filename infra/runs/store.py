@@ -231,17 +231,17 @@ def roll_back(session: Session, organisation_key: int) -> tuple[dict[str, Any], 
 
     Raises
     ------
-    NoPublishedRunError
-        No run is served.
     RunStateError
-        There is none before it.
+        No run is served, or there is none before it.
     """
-    bad = latest(session, organisation_key)
+    published = newest_published(session, organisation_key, 2)
+    if not published:
+        raise RunStateError("no run is served; `xuelu nightly` makes one")
+    if len(published) == 1:
+        raise RunStateError(f"no run was published before {published[0]['run_id']}; it stays served")
+    bad, before = published
     session.execute(update(runs).where(runs.c.run_key == bad["run_key"]).values(status="held", published_at=None))
-    try:
-        return bad, latest(session, organisation_key)
-    except NoPublishedRunError as error:
-        raise RunStateError(f"no run was published before {bad['run_id']}; it stays served") from error
+    return bad, before
 
 
 def prune(session: Session, organisation_key: int, *, before: datetime) -> list[str]:

@@ -28,6 +28,8 @@ def test_runs_are_rolled_back_and_published_by_the_scope_for_it(
 ) -> None:
     alone = client.post("/v1/runs/rollback")
     assert (alone.status_code, "no run was published before" in alone.json()["detail"]) == (409, True)
+    nowhere = {"Authorization": f"Bearer {make_key('runs:write', organisation='new')}"}
+    assert client.post("/v1/runs/rollback", headers=nowhere).status_code == 409, "no outage"
     second = nightly(engine, settings, now=now + timedelta(hours=1))
     assert served_run(client) == second["run_id"]
     writer = {"Authorization": f"Bearer {make_key('runs:write')}"}
