@@ -13,7 +13,7 @@ def test_neither_a_test_of_a_whole_flow_nor_its_threads_are_traced() -> None:
     assert not any("coverage" in f"{type(trace).__module__} {trace!r}" for trace in traces)
 
 
-def test_units_are_traced_and_second_runs_on_postgresql_outside_infra_are_not() -> None:
+def test_units_are_traced_and_second_runs_on_postgresql_are_where_modules_tell_it_apart() -> None:
     tests = "tests/infra/db/test_bulk.py::a[postgresql]", "tests/jobs/cli/test_runs.py::a[sqlite]"
     assert [is_traced(test) for test in tests] == [True, True]
     assert not is_traced("tests/jobs/cli/test_runs.py::a[1-postgresql]")

@@ -1,7 +1,7 @@
 """Tests that run without coverage's tracing, which makes everything that Python does four fifths slower.
 
 Lines are counted where tests are of units. Tests of whole flows run the lines that those of the units run, and so does
-a test's second run, on PostgreSQL: only modules below ``infra`` tell the databases apart.
+a test's second run, on PostgreSQL, but where modules tell the databases apart.
 """
 
 import sys
@@ -26,6 +26,7 @@ WHOLE_FLOWS = (
     "tests/infra/delivery/test_outbox_bulk.py",
     "tests/infra/serving/test_online_model.py",
     "tests/jobs/delivery/test_delivery_faults.py",
+    "tests/jobs/evaluation/test_preview.py",
     "tests/jobs/ingest/test_ingest_order.py",
     "tests/jobs/ingest/test_ingest_xapi.py",
     "tests/jobs/nightly/test_gate_faults.py",
@@ -41,11 +42,13 @@ WHOLE_FLOWS = (
     "tests/xuelu_client/test_distribution.py",
 )
 """Beginnings of the tests' ids."""
+OF_DATABASES = tuple(f"tests/infra/{name}/" for name in ("backup", "db", "events", "exports", "policy", "serving"))
+"""Folders of the tests of modules that tell SQLite and PostgreSQL apart."""
 
 
 def is_traced(test_id: str) -> bool:
     """Return whether a test's lines are counted."""
-    on_postgresql = "postgresql" in test_id.partition("[")[2] and not test_id.startswith("tests/infra/")
+    on_postgresql = "postgresql" in test_id.partition("[")[2] and not test_id.startswith(OF_DATABASES)
     return not (on_postgresql or test_id.startswith(WHOLE_FLOWS))
 
 
