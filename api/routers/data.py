@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Path as PathParameter
-from fastapi import Query
+from fastapi import Query, Request
 from sqlalchemy.orm import Session
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, Response
 
 from api.auth.auth import Administrator, Caller
 from api.dependencies import NowDep, SessionDep, SettingsDep
 from api.problems import problems
+from api.protocol.conditions import names
 from api.protocol.pagination import key_of, number_of
 from api.routers.resource import PageDep, resource_router
 from api.schemas.analytics import DataQuality
@@ -62,6 +63,7 @@ def read_import(import_id: ImportId, session: SessionDep, caller: Administrator)
 )
 def read_rejects(
     import_id: ImportId,
+    request: Request,
     session: SessionDep,
     caller: Administrator,
     settings: SettingsDep,
@@ -71,7 +73,7 @@ def read_rejects(
         Literal["json", "csv"],
         Query(alias="format", description="`csv`: all of them as a file, `line,field,value,reason`."),
     ] = "json",
-) -> Rejects | FileResponse:
+) -> Rejects | Response:
     """Return the bad lines of an imported file; the reading is audited.
 
     They are there until the next import of a file of the same name, on the machine that imported it. In CSV, values
@@ -81,7 +83,11 @@ def read_rejects(
     skip = number_of(page.cursor) or 0
     path = rejects_path(import_id, session, caller, settings, now)
     if format_ == "csv":
-        return FileResponse(path, media_type="text/csv; charset=utf-8", filename=path.name)
+        file = FileResponse(path, media_type="text/csv; charset=utf-8", filename=path.name, stat_result=path.stat())
+        etag = file.headers["etag"]
+        if names(request.headers.get("if-none-match", ""), etag, weakly=True):
+            return Response(status_code=304, headers={"ETag": etag})
+        return file
     rows = rejects.read_page(path, skip=skip, limit=page.query_limit)
     return Rejects.model_validate({"rejects": page.of(rows, lambda _row: str(skip + page.limit))})
 

@@ -64,6 +64,8 @@ def test_rejects_are_downloaded_as_csv_safe_in_spreadsheets(
 ) -> None:
     [row] = imports(client)
     answer = client.get(f"/v1/imports/{row['import_id']}/rejects?format=csv")
+    same = {"If-None-Match": answer.headers["etag"]}
+    assert client.get(str(answer.url), headers=same).status_code == 304
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["content-disposition"].startswith("attachment; filename*=utf-8")
     header, line = answer.text.splitlines()
