@@ -1,4 +1,4 @@
-"""Tests that run without coverage's tracing, which makes everything that Python does four fifths slower.
+"""Tests that run without coverage's tracing, which slows everything down that Python does.
 
 Lines are counted where tests are of units. Tests of whole flows run the lines that those of the units run, and so does
 a test's second run, on PostgreSQL, but where modules tell the databases apart.

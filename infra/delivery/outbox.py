@@ -97,7 +97,7 @@ def roll_back(
         No run is served, another one is than ``run_id``, or none was published before it.
     """
     store.lock(session, organisation_key)
-    if run_id and store.latest(session, organisation_key)["run_id"] != run_id:
+    if run_id and run_id not in {run["run_id"] for run in store.newest_published(session, organisation_key, 1)}:
         raise RunStateError(f"run {run_id} is not served any more; load the page again")
     held, before = store.roll_back(session, organisation_key)
     detail = {"held": held["run_id"], "served": before["run_id"]} | ({"reason": reason} if reason else {})

@@ -28,7 +28,7 @@ from infra.settings.settings import Settings
 
 LAST: Final = (audit_subjects, members)
 """Tables erased after the entry in the audit log, which needs the member's secret once more."""
-LONGEST_IMPORT: Final = timedelta(days=1)
+MAX_IMPORT_AGE: Final = timedelta(days=1)
 """An import that began earlier and is not finished was stopped."""
 
 
@@ -206,7 +206,7 @@ def _imports_under_way(session: Session, organisation_key: int, now: datetime) -
     query = select(imports.c.file_name).where(
         imports.c.organisation_key == organisation_key,
         imports.c.status == "unfinished",
-        imports.c.finished_at > now - LONGEST_IMPORT,
+        imports.c.finished_at > now - MAX_IMPORT_AGE,
     )
     return [f"{name} is being imported; run this again when that has ended" for name in session.scalars(query)]
 

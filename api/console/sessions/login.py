@@ -32,6 +32,7 @@ from api.errors import MalformedRequestError, NotAuthenticatedError
 from api.protocol.conditions import tagged
 from infra.access import console_sessions
 
+STYLE_SHEET: Final = (FOLDER / "static" / "console.css").read_bytes()
 PAGE: Final = re.compile(r"/console/[!-\[\]-~]{1,2000}")
 """Address of a page in ASCII, without a backslash, which browsers read as a slash."""
 
@@ -54,8 +55,7 @@ def login_by_provider(request: Request) -> OpenIdLogin:
 @router.get("/console.css")
 async def style_sheet(request: Request) -> Response:
     """Return the style sheet of all pages."""
-    content = (FOLDER / "static" / "console.css").read_bytes()
-    return tagged(content, request, "text/css", {"Cache-Control": "public, max-age=3600"})
+    return tagged(STYLE_SHEET, request, "text/css", {"Cache-Control": "public, max-age=3600"})
 
 
 @router.get("/login")

@@ -18,7 +18,7 @@ from infra.delivery import admin, claims, endpoints, outbox
 from infra.delivery.claims import AttemptResult
 from infra.delivery.metrics import DeliveryMetrics, QueueCollector
 from infra.delivery.outbox import DEAD, DELIVERED, DROPPED, PENDING
-from infra.errors import DeliveryError, UnknownDeliveryError
+from infra.errors import DeliveryError, RunStateError, UnknownDeliveryError
 from infra.runs import store as runs
 from infra.settings.settings import Settings
 from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
@@ -386,3 +386,10 @@ def test_runs_that_are_no_longer_kept_take_their_deliveries_along(setup: Deliver
         assert old != new
     assert setup.rows() == []
     assert setup.attempts() == []
+
+
+def test_a_run_that_is_not_served_is_not_rolled_back_where_none_is(
+    engine: Engine, settings: Settings, now: datetime
+) -> None:
+    with transaction(engine) as session, pytest.raises(RunStateError, match="earlier is not served any more"):
+        outbox.roll_back(session, 1, settings, actor="a", run_id="earlier", now=now)
