@@ -26,9 +26,12 @@ class ProblemError(ClientError):
     """
 
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
-        super().__init__(f"{status} {problem.get('title', '')}: {problem.get('detail', '')}")
+        super().__init__(status, problem)  # the arguments that it is made of again by another process
         self.status = status
         self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.problem.get('title', '')}: {self.problem.get('detail', '')}"
 
 
 class UnreachableError(ClientError):

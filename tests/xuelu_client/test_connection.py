@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -174,3 +175,10 @@ def test_the_wait_is_read_in_each_form_of_retry_after(value: str, sent_at: str |
     if sent_at is not None:
         headers["Date"] = sent_at
     assert seconds_until_retry(headers) == seconds
+
+
+def test_a_problem_reaches_another_process_whole() -> None:
+    """An error that cannot be unpickled leaves a pool of processes waiting for ever."""
+    problem = ProblemError(404, {"title": "Not Found", "detail": "no member 'm1'"})
+    copy = pickle.loads(pickle.dumps(problem))  # noqa: S301 - pickled in the same line
+    assert (str(copy), copy.status, copy.problem) == (str(problem), problem.status, problem.problem)
