@@ -1,6 +1,8 @@
 """Options, progress, tables and JSON of all commands."""
 
+import codecs
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,6 +65,7 @@ ACTOR = "command line"
 """Actor of entries in the audit log."""
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Characters that command a terminal, or turn the direction of what follows."""
+NOT_ASCII = re.compile(r"[^ -~]")
 YEARS = range(1970, 2200)
 """Those that times in files may lie in."""
 MAX_SHOWN = 20
@@ -178,9 +181,15 @@ def echo_warning(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as one line of JSON."""
+    """Print a value as one line of JSON; where standard output is not UTF-8, in ASCII."""
     text = orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS).decode()
-    typer.echo(CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
+    is_utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+    typer.echo((CONTROLS if is_utf8 else NOT_ASCII).sub(_escaped, text))
+
+
+def _escaped(character: re.Match[str]) -> str:
+    """Return a character as JSON escapes it: one beyond 16 bits as two (RFC 8259, 7)."""
+    return re.sub("(.{4})", r"\\u\1", character[0].encode("utf-16-be").hex())
 
 
 def _plain(value: object) -> object:

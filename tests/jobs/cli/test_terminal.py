@@ -1,6 +1,8 @@
 """Options, progress, tables and JSON of all commands."""
 
+import io
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +28,15 @@ def test_json_is_one_line_with_paths_as_text_and_times_in_utc(capsys: pytest.Cap
     print_json({"path": Path("a/b"), "at": datetime(2026, 3, 1, 8, tzinfo=UTC), "text": "快递\n", 1: None})
     out = capsys.readouterr().out
     assert out == '{"path":"a/b","at":"2026-03-01T08:00:00Z","text":"快递\\n","1":null}\n'
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "gbk"])
+def test_json_is_json_in_each_encoding_of_the_terminal(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Characters that it lacks were written as Python escapes them."""
+    value, out = {"title": "Café 快递 😀 \x7f"}, io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding, "backslashreplace", write_through=True))
+    print_json(value)
+    assert orjson.loads(out.getvalue()) == value
 
 
 def test_a_value_that_json_does_not_have_is_an_error() -> None:
