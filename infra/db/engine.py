@@ -68,6 +68,10 @@ EXPLANATIONS: dict[tuple[type[Exception], ...], Explanation | None] = {
         DatabaseUnavailableError,
         "is it a standby? give the primary in database_url",
     ),
+    (psycopg.errors.IdleInTransactionSessionTimeout, psycopg.errors.TransactionTimeout): (
+        DatabaseUnavailableError,
+        "raise idle_in_transaction_session_timeout or transaction_timeout for the user of database_url",
+    ),
     # No outage: another try takes as long, or may do as little.
     (psycopg.errors.QueryCanceled,): (DatabaseError, "ask for less, or raise request_timeout_seconds"),
     (psycopg.errors.InsufficientPrivilege,): (DatabaseError, "grant it to the user of database_url"),
