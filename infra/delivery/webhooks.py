@@ -204,24 +204,26 @@ def signed_headers(delivery_id: str, body: bytes, secrets: Sequence[str], *, now
 
 
 def wait_seconds(retry_after: str | None, *, now: datetime) -> float | None:
-    """Return the seconds that a ``Retry-After`` (RFC 9110) asks for, an hour at most; None where it is absent or bad.
+    """Return the seconds that a ``Retry-After`` (RFC 9110) asks for, an hour at most; None where it asks for no wait.
 
     Examples
     --------
     >>> now = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    >>> values = ("30", "Sun, 01 Mar 2026 12:01:00 GMT", "86400", "soon", None)
+    >>> values = ("30", "Sun, 01 Mar 2026 12:01:00 GMT", "86400", "0", "soon", None)
     >>> [wait_seconds(value, now=now) for value in values]
-    [30.0, 60.0, 3600.0, None, None]
+    [30.0, 60.0, 3600.0, None, None, None]
     """
     if retry_after is None:
         return None
-    if retry_after.isascii() and retry_after.isdigit():
-        return min(float(retry_after), MAX_WAIT_SECONDS)
     try:
-        moment = parsedate_to_datetime(retry_after)
-        # "-0000" parses to a time without a zone, which stands for UTC (RFC 5322, 3.3).
-        aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-        seconds = (aware.astimezone(UTC) - now).total_seconds()
+        if retry_after.isascii() and retry_after.isdigit():
+            seconds = float(retry_after)
+        else:
+            moment = parsedate_to_datetime(retry_after)
+            # "-0000" parses to a time without a zone, which stands for UTC (RFC 5322, 3.3).
+            aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+            seconds = (aware.astimezone(UTC) - now).total_seconds()
     except (ValueError, OverflowError, TypeError, IndexError):  # the parser of the standard library raises all of these
         return None
-    return min(max(seconds, 0.0), MAX_WAIT_SECONDS)
+    # None of no time: a push that counts as no failure would be sent again at once, for as long as the answer stays.
+    return min(seconds, MAX_WAIT_SECONDS) if seconds > 0 else None
