@@ -11,7 +11,7 @@ from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from api.errors import UnknownParameterError, is_below_record
+from api.errors import MalformedRequestError, is_below_record
 from infra.access.audit_buffer import AuditBuffer
 from infra.db.engine import transaction
 from infra.settings.settings import Settings
@@ -82,7 +82,7 @@ async def known_parameters_only(request: Request) -> None:
 
     Raises
     ------
-    UnknownParameterError
+    MalformedRequestError
         Names the parameter and those that the route has.
     """
     parameters = dict(query_parameters(request.scope["route"].dependant))
@@ -110,14 +110,14 @@ def check_names(values: Mapping[str, Sequence[str]], *, names: AbstractSet[str],
 
     Raises
     ------
-    UnknownParameterError
+    MalformedRequestError
     """
     unknown = sorted(values.keys() - names)
     if unknown:
-        raise UnknownParameterError(f"unknown parameter {unknown[0]!r}; known: {', '.join(sorted(names)) or 'none'}")
+        raise MalformedRequestError(f"unknown parameter {unknown[0]!r}; known: {', '.join(sorted(names)) or 'none'}")
     repeated = sorted(name for name, texts in values.items() if len(texts) > 1 and name not in repeatable)
     if repeated:
-        raise UnknownParameterError(
+        raise MalformedRequestError(
             f"the parameter {repeated[0]!r} comes {len(values[repeated[0]])} times; send it once"
         )
 

@@ -4,18 +4,15 @@
 
     XueluError (content_catalog/errors.py)
     └── OutsideError (infra/errors.py)
-        ├── InvalidCursorError       a cursor comes from no `next` link
         ├── UnsupportedBodyError     the route does not read the Content-Type of a body
         ├── PreconditionFailedError  the record is not in the state that the request expects
-        ├── UnknownParameterError    the query holds a parameter that the route does not have
-        ├── UnsupportedVersionError  a request of xAPI does not say that it speaks a version that is spoken
         ├── NotAuthenticatedError    the request carries no key, or one that does not open anything
         ├── ProviderError            the keys that verify tokens cannot be fetched
         ├── ForbiddenError           the key is good, but not for this
         ├── BodyTooLargeError        the body is larger than `max_body_bytes`, or has too many values
         ├── BodyTooSlowError         the body takes longer to arrive than `request_timeout_seconds`
         ├── TooManyRequestsError     the key asks more often than `rate_limit_per_minute`
-        ├── MalformedRequestError    the request line or a header is not what HTTP allows
+        ├── MalformedRequestError    the request line, a header, a parameter or a cursor is not what is allowed
         └── MalformedBodyError       the body is not what the route takes
     RefusedFormError                 a form of the console is refused; it carries the page that says why
 
@@ -63,18 +60,6 @@ DISCONNECTED: Final = "the client closed the connection before the body was whol
 UNFORESEEN: Final = "an unforeseen error; the service's log has it"
 
 
-class UnknownParameterError(OutsideError):
-    """The query holds a parameter that the route does not have."""
-
-
-class UnsupportedVersionError(OutsideError):
-    """A request of xAPI does not say that it speaks a version that is spoken."""
-
-
-class InvalidCursorError(OutsideError):
-    """A cursor comes from no `next` link."""
-
-
 class UnsupportedBodyError(OutsideError):
     """A route does not read the Content-Type of a body."""
 
@@ -116,7 +101,7 @@ class TooManyRequestsError(OutsideError):
 
 
 class MalformedRequestError(OutsideError):
-    """The request line or a header is not what HTTP allows."""
+    """The request line or a header is not what HTTP allows, or a parameter none that the route has."""
 
 
 class MalformedBodyError(OutsideError):
@@ -132,9 +117,6 @@ class RefusedFormError(Exception):
 
 
 STATUS: dict[type[Exception], HTTPStatus] = {
-    UnknownParameterError: HTTPStatus.BAD_REQUEST,
-    UnsupportedVersionError: HTTPStatus.BAD_REQUEST,
-    InvalidCursorError: HTTPStatus.BAD_REQUEST,
     UnsupportedBodyError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ReceiptError: HTTPStatus.INTERNAL_SERVER_ERROR,
     BackupError: HTTPStatus.INTERNAL_SERVER_ERROR,

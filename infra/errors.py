@@ -10,8 +10,7 @@
         ├── EventsRefusedError       an event of a batch is bad: nothing of it was taken
         │   └── EventConflictError   ... or has the id of a stored one that says something else
         ├── BatchTooSlowError        a batch of statements takes longer to store than readers are promised
-        ├── RecordStoreError         a record store does not answer as it should
-        ├── TrackingServerError      an MLflow server does not answer, or refuses
+        ├── RemoteError              a record store or an MLflow server does not answer as it should
         ├── StatementConflictError   a statement of this id is there and says something else
         ├── ImportRefusedError       too many lines of a file are bad: nothing of it was taken
         ├── InvalidRecordError       an item, member, unit or code does not pass the checks: nothing was written
@@ -19,8 +18,7 @@
         ├── BackupError              a backup cannot be written or restored
         ├── InUseError               what should be removed is still used
         ├── NightRunningError        another night of the same organisation is at work
-        ├── NothingToResumeError     no night stopped half way that could go on
-        ├── RunStateError            a run is not in the state that an action needs
+        ├── RunStateError            a run, or a night that stopped, is not in the state that an action needs
         │   └── RunDiscardedError    ... or was discarded while it was made
         ├── ExperimentError          an experiment cannot be started or stopped
         ├── EndpointError            an endpoint cannot be added, changed or reached
@@ -29,21 +27,8 @@
         └── NotFoundError            what was asked for does not exist
             ├── UnknownOrganisationError
             ├── UnknownMemberError
-            ├── UnknownItemError
-            ├── UnknownKeyError
-            ├── UnknownStatementError
-            ├── UnknownUnitError
-            ├── UnknownRequirementError
-            ├── UnknownCurationError
-            ├── UnknownTopicError
-            ├── UnknownCodeError
             ├── UnknownRunError
-            ├── UnknownExperimentError
-            ├── UnknownTrialError
             ├── ModelsGoneError      the models of a run are not stored any more, or are of other code
-            ├── UnknownEndpointError
-            ├── UnknownDeliveryError
-            ├── UnknownImportError
             └── NoPublishedRunError  no night has published lists yet
 """
 
@@ -122,12 +107,8 @@ class BatchTooSlowError(OutsideError):
     """A batch of statements takes longer to store than its readers are promised; nothing was stored."""
 
 
-class RecordStoreError(OutsideError):
-    """A record store does not answer, or not as xAPI demands."""
-
-
-class TrackingServerError(OutsideError):
-    """An MLflow server does not answer, or refuses what is sent."""
+class RemoteError(OutsideError):
+    """Another service, a record store or an MLflow server, does not answer, or not as it should."""
 
 
 class StatementConflictError(OutsideError):
@@ -158,12 +139,8 @@ class NightRunningError(OutsideError):
     """Another night of the same organisation is at work."""
 
 
-class NothingToResumeError(OutsideError):
-    """No night stopped half way that could go on."""
-
-
 class RunStateError(OutsideError):
-    """A run is not in the state that an action needs."""
+    """A run is not in the state that an action needs, or no night stopped half way that could go on."""
 
 
 class RunDiscardedError(RunStateError):
@@ -187,7 +164,7 @@ class DeliveryError(OutsideError):
 
 
 class NotFoundError(OutsideError):
-    """Something that was asked for does not exist."""
+    """Something that was asked for does not exist; kinds that are handled apart have an error of their own."""
 
 
 class UnknownOrganisationError(NotFoundError):
@@ -198,64 +175,12 @@ class UnknownMemberError(NotFoundError):
     """The organisation has no such member."""
 
 
-class UnknownItemError(NotFoundError):
-    """The organisation has no such item."""
-
-
-class UnknownStatementError(NotFoundError):
-    """The organisation has no such statement, or it is voided."""
-
-
-class UnknownUnitError(NotFoundError):
-    """The organisation has no such unit."""
-
-
-class UnknownRequirementError(NotFoundError):
-    """The organisation has no such requirement."""
-
-
-class UnknownCurationError(NotFoundError):
-    """The organisation has no such curation."""
-
-
-class UnknownTopicError(NotFoundError):
-    """No item has the topic."""
-
-
-class UnknownCodeError(NotFoundError):
-    """The organisation's taxonomy has no such code."""
-
-
 class UnknownRunError(NotFoundError):
     """The organisation has no such run, or none left of that time."""
 
 
-class UnknownExperimentError(NotFoundError):
-    """The organisation has no such experiment."""
-
-
-class UnknownTrialError(NotFoundError):
-    """There is no trial of this number."""
-
-
 class ModelsGoneError(NotFoundError):
     """The fitted models of a run are not stored any more, or were stored by other code."""
-
-
-class UnknownKeyError(NotFoundError):
-    """The organisation has no such key of the API."""
-
-
-class UnknownEndpointError(NotFoundError):
-    """The organisation has no such endpoint."""
-
-
-class UnknownDeliveryError(NotFoundError):
-    """The organisation has no such delivery."""
-
-
-class UnknownImportError(NotFoundError):
-    """The organisation has no such import, or no file of its rejects here."""
 
 
 class NoPublishedRunError(NotFoundError):

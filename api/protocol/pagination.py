@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import Query, Request, Response
 
-from api.errors import InvalidCursorError
+from api.errors import MalformedRequestError
 from infra.catalog.store import NUL
 from infra.errors import NotFoundError
 
@@ -33,7 +33,7 @@ def position_of(cursor: str | None) -> str:
 
     Raises
     ------
-    InvalidCursorError
+    MalformedRequestError
         The cursor comes from no `next` link.
     """
     if cursor is None:
@@ -41,9 +41,9 @@ def position_of(cursor: str | None) -> str:
     try:
         position = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except ValueError as error:
-        raise InvalidCursorError(NOT_OURS) from error
+        raise MalformedRequestError(NOT_OURS) from error
     if not position or NUL in position or cursor_of(position) != cursor:
-        raise InvalidCursorError(NOT_OURS)
+        raise MalformedRequestError(NOT_OURS)
     return position
 
 
@@ -52,12 +52,12 @@ def number_of(cursor: str | None) -> int | None:
 
     Raises
     ------
-    InvalidCursorError
+    MalformedRequestError
         The cursor comes from no `next` link.
     """
     text = position_of(cursor)
     if text and not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
-        raise InvalidCursorError(NOT_OURS)
+        raise MalformedRequestError(NOT_OURS)
     return int(text) if text else None
 
 
@@ -68,14 +68,14 @@ def key_of(cursor: str | None, find: Callable[[str], int]) -> int | None:
 
     Raises
     ------
-    InvalidCursorError
+    MalformedRequestError
         The cursor comes from no `next` link, or ``find`` knows no such row.
     """
     row_id = position_of(cursor)
     try:
         return find(row_id) if row_id else None
     except NotFoundError as error:
-        raise InvalidCursorError(NOT_OURS) from error
+        raise MalformedRequestError(NOT_OURS) from error
 
 
 def link_next(request: Request, response: Response, after: str) -> None:

@@ -97,7 +97,7 @@ def rejects_path(import_id: str, session: Session, caller: Caller, settings: Set
 
     Raises
     ------
-    UnknownImportError
+    NotFoundError
     """
     key = caller.organisation_key
     places = folders.existing(session, key, folders.REJECTS, settings.rejects_folder)

@@ -7,7 +7,7 @@ from fastapi import Path, Query
 
 from api.auth.auth import Administrator
 from api.dependencies import AuditBufferDep, NowDep, SessionDep, SettingsDep
-from api.errors import InvalidCursorError
+from api.errors import MalformedRequestError
 from api.protocol.pagination import NOT_OURS, position_of
 from api.routers.resource import PageDep, resource_router
 from api.schemas.deliveries import Deliveries, Delivery, DeliveryDetail, Queues, Status
@@ -92,5 +92,5 @@ def position(cursor: str | None) -> admin.Position | None:
         return None
     match = POSITION.fullmatch(text)
     if match is None:
-        raise InvalidCursorError(NOT_OURS)
+        raise MalformedRequestError(NOT_OURS)
     return match[1], match[2]

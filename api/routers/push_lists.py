@@ -162,7 +162,7 @@ def parsed_query(query_string: bytes) -> PushListQuery:
 
     Raises
     ------
-    UnknownParameterError, RequestValidationError
+    MalformedRequestError, RequestValidationError
     """
     if not query_string:
         return DEFAULT_QUERY

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.dependencies import clock
-from api.errors import MalformedBodyError, ProblemResponse, UnsupportedVersionError, route_path
+from api.errors import MalformedBodyError, MalformedRequestError, ProblemResponse, route_path
 from api.protocol.media_types import FORM, media_type
 from features.xapi.validation import formats
 from infra.lrs.store import VISIBILITY_DELAY, format_timestamp
@@ -64,11 +64,11 @@ def require_version(version: Annotated[str, Header(alias=VERSION_HEADER, include
 
     Raises
     ------
-    UnsupportedVersionError
+    MalformedRequestError
     """
     supported = supported_version(version)
     if supported is None:
-        raise UnsupportedVersionError(
+        raise MalformedRequestError(
             f"the header {VERSION_HEADER} is {version[:100]!r}; send {VERSION_1} or {VERSION_2}"
         )
     return supported

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from api.errors import UnknownParameterError
+from api.errors import MalformedRequestError
 from api.schemas.queries import DIGITS
 from features.xapi.index_terms import activity_term, agent_term, registration_term, verb_term
 from features.xapi.validation.formats import IRI, UUID, instant
@@ -107,7 +107,7 @@ class StatementQuery(BaseModel):
 
         Raises
         ------
-        UnknownParameterError
+        MalformedRequestError
             ``more`` is no token of this service.
         """
         if self.more is None:
@@ -118,7 +118,7 @@ class StatementQuery(BaseModel):
             page = first.model_copy(update={"limit": self.limit}) if "limit" in self.model_fields_set else first
             return page, EPOCH + int(after) * MICROSECOND
         except (ValueError, TypeError, OverflowError, ValidationError) as error:
-            raise UnknownParameterError("more: this is no link that an answer held; start again without it") from error
+            raise MalformedRequestError("more: this is no link that an answer held; start again without it") from error
 
     def token(self, after: datetime) -> str:
         """Return the token of ``more`` for the page after a statement stored at some moment."""

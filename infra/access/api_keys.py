@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from infra.db import bulk
 from infra.db.access_tables import api_keys
 from infra.db.core_tables import organisations
-from infra.errors import SettingsError, UnknownKeyError
+from infra.errors import NotFoundError, SettingsError
 from infra.settings.settings import MAX_NAME_LENGTH
 
 ADMIN: Final = "admin"
@@ -147,12 +147,12 @@ def revoke(session: Session, organisation_key: int, key_id: str, *, now: datetim
 
     Raises
     ------
-    UnknownKeyError
+    NotFoundError
         The organisation has no such key.
     """
     mine = (api_keys.c.organisation_key == organisation_key) & (api_keys.c.key_id == key_id)
     if session.scalar(select(api_keys.c.key_id).where(mine)) is None:
-        raise UnknownKeyError(f"no key {key_id!r}; `xuelu keys list` shows the ids")
+        raise NotFoundError(f"no key {key_id!r}; `xuelu keys list` shows the ids")
     session.execute(update(api_keys).where(mine, api_keys.c.revoked_at.is_(None)).values(revoked_at=now))
 
 

@@ -19,24 +19,11 @@ from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.catalog.references import References
 from infra.db import bulk
-from infra.errors import (
-    InvalidRecordError,
-    NotFoundError,
-    UnknownCurationError,
-    UnknownItemError,
-    UnknownMemberError,
-    UnknownRequirementError,
-)
+from infra.errors import InvalidRecordError, NotFoundError
 
 Record = dict[str, Any]
 """A row as a JSON object: lists as arrays, times as ISO 8601 text in UTC, missing values as None."""
 
-UNKNOWN: dict[str, tuple[str, type[NotFoundError]]] = {
-    "items": ("item", UnknownItemError),
-    "members": ("member", UnknownMemberError),
-    "requirements": ("requirement", UnknownRequirementError),
-    "curations": ("curation", UnknownCurationError),
-}
 PATHS = ("units", "region")
 """Columns of paths: what is below a path is part of it."""
 NOT_PAGED = ("text",)
@@ -48,7 +35,7 @@ def read(session: Session, organisation_key: int, kind: str, record_id: str) -> 
 
     Raises
     ------
-    UnknownItemError, UnknownMemberError, UnknownRequirementError, UnknownCurationError
+    NotFoundError
     """
     table, schema = catalog.TABLES[kind]
     columns = (table.c[name] for name in schema.names)
@@ -58,15 +45,15 @@ def read(session: Session, organisation_key: int, kind: str, record_id: str) -> 
         query = select(*columns).where(catalog.in_scope(kind, organisation_key), by_id)
         row = session.execute(query).mappings().one_or_none()
     if row is None:
-        name, error = UNKNOWN[kind]
-        raise error(f"no {name} {record_id!r}; create the {name} first, or check the id")
+        name = kind.removesuffix("s")
+        raise NotFoundError(f"no {name} {record_id!r}; create the {name} first, or check the id")
     return _record(row, schema)
 
 
 def unknown_own(kind: str, record_id: str) -> NotFoundError:
     """Return the error that an organisation has no record of its own with an id."""
-    name, error = UNKNOWN[kind]
-    return error(f"your organisation has no {name} {record_id!r} of its own; create it first, or check the id")
+    text = f"your organisation has no {kind.removesuffix('s')} {record_id!r} of its own"
+    return NotFoundError(f"{text}; create it first, or check the id")
 
 
 def read_for_update(session: Session, organisation_key: int, kind: str, record_id: str) -> Record | None:

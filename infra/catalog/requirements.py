@@ -11,7 +11,7 @@ from infra.catalog import records
 from infra.catalog import store as catalog
 from infra.db import bulk
 from infra.db.policy_tables import requirements, waivers
-from infra.errors import UnknownRequirementError
+from infra.errors import NotFoundError
 
 KIND: Final = "requirements"
 
@@ -28,7 +28,7 @@ def remove(session: Session, organisation_key: int, requirement_id: str) -> None
 
     Raises
     ------
-    UnknownRequirementError
+    NotFoundError
     """
     records.read(session, organisation_key, KIND, requirement_id)
     for table in (waivers, requirements):
@@ -43,7 +43,7 @@ def waive(
 
     Raises
     ------
-    UnknownMemberError, UnknownRequirementError
+    UnknownMemberError, NotFoundError
     """
     catalog.member(session, organisation_key, member_id)
     records.read(session, organisation_key, KIND, requirement_id)
@@ -71,7 +71,7 @@ def end_waiver(session: Session, organisation_key: int, member_id: str, requirem
 
     Raises
     ------
-    UnknownRequirementError
+    NotFoundError
         It is not waived for the member.
     """
     own = (
@@ -81,4 +81,4 @@ def end_waiver(session: Session, organisation_key: int, member_id: str, requirem
     )
     deleted = delete(waivers).where(own).returning(waivers.c.requirement_id)
     if catalog.NUL in member_id + requirement_id or session.execute(deleted).first() is None:
-        raise UnknownRequirementError(f"requirement {requirement_id!r} is not waived for member {member_id!r}")
+        raise NotFoundError(f"requirement {requirement_id!r} is not waived for member {member_id!r}")

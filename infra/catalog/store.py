@@ -14,7 +14,7 @@ from infra.catalog.sharing import visible
 from infra.db import bulk
 from infra.db.core_tables import items, members, units
 from infra.db.policy_tables import curations, requirements
-from infra.errors import UnknownItemError, UnknownMemberError
+from infra.errors import NotFoundError, UnknownMemberError
 
 DISPLAY_COLUMNS = ("item_id", "title", "format", "duration_seconds", "language", "url")
 """Columns that an app needs to show an item."""
@@ -247,8 +247,8 @@ def check_item(session: Session, organisation_key: int, item_id: str) -> None:
 
     Raises
     ------
-    UnknownItemError
+    NotFoundError
         The organisation has no such item.
     """
     if NUL in item_id or item_id not in display_items(session, organisation_key, [item_id]):
-        raise UnknownItemError(f"no item {item_id!r}; ingest the item first, or check the id")
+        raise NotFoundError(f"no item {item_id!r}; ingest the item first, or check the id")

@@ -16,7 +16,7 @@ from content_catalog.taxonomy_file import code_fault, name_fault, read_taxonomy
 from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db.core_tables import taxonomy_codes
-from infra.errors import InUseError, InvalidRecordError, UnknownCodeError
+from infra.errors import InUseError, InvalidRecordError, NotFoundError
 
 Code = dict[str, Any]
 OF_TARGETS: Final = {"target_roles": "role", "target_industries": "industry"}
@@ -53,11 +53,11 @@ def read(session: Session, organisation_key: int, kind: str, code: str) -> Code:
 
     Raises
     ------
-    UnknownCodeError
+    NotFoundError
     """
     row = codes(session, organisation_key, kind).get(code)
     if row is None:
-        raise UnknownCodeError(f"no {kind} {code!r}; create it first, or check the code")
+        raise NotFoundError(f"no {kind} {code!r}; create it first, or check the code")
     return row
 
 
@@ -104,7 +104,7 @@ def remove(session: Session, organisation_key: int, kind: str, code: str) -> Non
 
     Raises
     ------
-    UnknownCodeError, InUseError
+    NotFoundError, InUseError
         Members have it, items target it, or codes are below it.
     """
     read(session, organisation_key, kind, code)

@@ -13,7 +13,7 @@ from infra.catalog import taxonomies
 from infra.catalog.store import NUL
 from infra.db.core_tables import members
 from infra.db.core_tables import units as table
-from infra.errors import InvalidRecordError, UnknownUnitError
+from infra.errors import InvalidRecordError, NotFoundError
 
 Unit = dict[str, Any]
 NAMES = ("name_en", "name_zh")
@@ -53,11 +53,11 @@ def read(session: Session, organisation_key: int, unit: str) -> Unit:
 
     Raises
     ------
-    UnknownUnitError
+    NotFoundError
     """
     row = tree(session, organisation_key).get(unit)
     if row is None:
-        raise UnknownUnitError(f"no unit {unit!r}; create it first, or check its path")
+        raise NotFoundError(f"no unit {unit!r}; create it first, or check its path")
     return row
 
 

@@ -26,7 +26,7 @@ from infra.delivery.outbox import (
     push_preferences,
     push_rules,
 )
-from infra.errors import DeliveryError, UnknownDeliveryError
+from infra.errors import DeliveryError, NotFoundError
 from infra.settings.settings import Settings
 
 SHOWN = ("delivery_id", "member_id", "period", "status", "reason", "push_at", "due_at", "expires_at", "attempts")
@@ -66,13 +66,13 @@ def get_delivery(session: Session, organisation_key: int, delivery_id: str) -> D
 
     Raises
     ------
-    UnknownDeliveryError
+    NotFoundError
         The organisation has none of this id.
     """
     query = _with_parents(organisation_key).where(deliveries.c.delivery_id == delivery_id)
     row = None if NUL in delivery_id else session.execute(query).mappings().one_or_none()
     if row is None:
-        raise UnknownDeliveryError(f"no delivery {delivery_id!r}; `xuelu deliveries list` shows those there are")
+        raise NotFoundError(f"no delivery {delivery_id!r}; `xuelu deliveries list` shows those there are")
     attempt = delivery_attempts.c
     attempts = (
         select(attempt.number, attempt.started_at, attempt.finished_at, attempt.outcome)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from infra.access.secret_encryption import SecretCipher
 from infra.db.delivery_tables import endpoint_secrets, endpoints
 from infra.delivery.targets import Kind
-from infra.errors import EndpointError, SettingsError, UnknownEndpointError
+from infra.errors import EndpointError, NotFoundError, SettingsError
 
 ACTIVE, DISABLED, REMOVED = "active", "disabled", "removed"
 SECRET_BYTES = 32
@@ -61,13 +61,13 @@ def get_endpoint(session: Session, organisation_key: int, endpoint_id: str) -> E
 
     Raises
     ------
-    UnknownEndpointError
+    NotFoundError
         The organisation has none of this id.
     """
     for endpoint in list_endpoints(session, organisation_key):
         if endpoint["endpoint_id"] == endpoint_id:
             return endpoint
-    raise UnknownEndpointError(f"no endpoint {endpoint_id!r}; `xuelu endpoints list` shows those there are")
+    raise NotFoundError(f"no endpoint {endpoint_id!r}; `xuelu endpoints list` shows those there are")
 
 
 def rotate_secret(

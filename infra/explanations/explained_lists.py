@@ -180,7 +180,7 @@ def explained_item(
 
     Raises
     ------
-    UnknownItemError
+    NotFoundError
     """
     catalog.check_item(session, organisation_key, item_id)
     names = display_metadata.current(session, organisation_key, [item_id])

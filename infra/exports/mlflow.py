@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx2
 
-from infra.errors import SettingsError, TrackingServerError
+from infra.errors import RemoteError, SettingsError
 
 API: Final = "/api/2.0/mlflow"
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts"
@@ -88,14 +88,14 @@ class TrackingServer:
 
         Raises
         ------
-        TrackingServerError
+        RemoteError
             The server does not answer, or refuses, or the experiment is deleted there.
         """
         response = self._send("GET", f"{API}/experiments/get-by-name", params={"experiment_name": name}, or_none=True)
         if response is None:
             return str(self._send("POST", f"{API}/experiments/create", json={"name": name})["experiment_id"])
         if response["experiment"].get("lifecycle_stage") == "deleted":  # MLflow keeps it, with its name
-            raise TrackingServerError(
+            raise RemoteError(
                 f"experiment {name!r} is deleted at {self.url}; restore it there, or name a new --experiment"
             )
         return str(response["experiment"]["experiment_id"])
@@ -105,7 +105,7 @@ class TrackingServer:
 
         Raises
         ------
-        TrackingServerError
+        RemoteError
             The server does not answer, or refuses; or it stores artefacts where this client cannot write.
         """
         search = {"experiment_ids": [experiment_id], "filter": f"tags.`{IDENTITY}` = '{run.identity}'"}
@@ -138,7 +138,7 @@ class TrackingServer:
         try:
             response = self._client.request(method, self.url + path, **content)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise TrackingServerError(
+            raise RemoteError(
                 f"{self.url} does not answer: {error or type(error).__name__}; run the command again to go on"
             ) from error
         if or_none and response.status_code == httpx2.codes.NOT_FOUND and "RESOURCE_DOES_NOT_EXIST" in response.text:
@@ -146,7 +146,7 @@ class TrackingServer:
         answer = f"{response.status_code}, {response.text[:SHOWN_CHARACTERS]!r}"
         if response.status_code in {401, 403}:
             # MLflow refuses unknown names of itself, too (mlflow/mlflow pull request 17910).
-            raise TrackingServerError(
+            raise RemoteError(
                 f"{self.url} refuses: {answer}; set {USER_VARIABLES}, or start the server with --allowed-hosts if it"
                 " refuses the host"
             )
@@ -154,9 +154,7 @@ class TrackingServer:
             response.raise_for_status()
             return response.json() if response.content else {}
         except (httpx2.HTTPStatusError, ValueError) as error:
-            raise TrackingServerError(
-                f"{self.url}{path} answers {answer}; do what it says, or check the address"
-            ) from error
+            raise RemoteError(f"{self.url}{path} answers {answer}; do what it says, or check the address") from error
 
 
 def _folder(info: Mapping[str, Any]) -> str:
@@ -164,12 +162,12 @@ def _folder(info: Mapping[str, Any]) -> str:
 
     Raises
     ------
-    TrackingServerError
+    RemoteError
         They are stored elsewhere.
     """
     place = urlsplit(info["artifact_uri"])
     if place.scheme != "mlflow-artifacts":
-        raise TrackingServerError(
+        raise RemoteError(
             f"the experiment stores artefacts at {info['artifact_uri']!r}, not on the server; start the server with"
             " --serve-artifacts and name a new --experiment, or leave the pages out with --no-pages"
         )

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from infra.catalog import organisations
 from infra.catalog.store import NUL
 from infra.db.core_tables import imports
-from infra.errors import UnknownImportError
+from infra.errors import NotFoundError
 from infra.ingest import rejects
 
 LINES: Final = ("rows", "stored", "duplicates", "rejected")
@@ -100,13 +100,13 @@ def get(session: Session, organisation_key: int, import_id: str) -> dict[str, An
 
     Raises
     ------
-    UnknownImportError
+    NotFoundError
         The organisation has none of this id.
     """
     query = select(imports).where(imports.c.organisation_key == organisation_key, imports.c.import_id == import_id)
     row = None if NUL in import_id else session.execute(query).mappings().one_or_none()
     if row is None:
-        raise UnknownImportError(f"no import {import_id!r}; list the imports to see those there are")
+        raise NotFoundError(f"no import {import_id!r}; list the imports to see those there are")
     return dict(row)
 
 
@@ -115,19 +115,19 @@ def rejects_file(session: Session, organisation_key: int, import_id: str, places
 
     Raises
     ------
-    UnknownImportError
+    NotFoundError
         There is no such import, it had no rejects, or their file is not here any more: the next import of a file of
         the same name replaces it.
     """
     row = get(session, organisation_key, import_id)
     if not row["rejected"]:
-        raise UnknownImportError(f"import {import_id} of {row['file_name']!r} had no rejects")
+        raise NotFoundError(f"import {import_id} of {row['file_name']!r} had no rejects")
     same_name = select(imports.c.import_id).where(
         imports.c.organisation_key == organisation_key, imports.c.file_name == row["file_name"]
     )
     newest = session.scalar(same_name.order_by(imports.c.import_key.desc()).limit(1))
     if newest != import_id:
-        raise UnknownImportError(
+        raise NotFoundError(
             f"the rejects of import {import_id} are gone: import {newest} of a file of the same name replaced them"
         )
     organisation = organisations.name_of(session, organisation_key)
@@ -135,6 +135,6 @@ def rejects_file(session: Session, organisation_key: int, import_id: str, places
         path = folder / f"{row['file_name']}{rejects.ENDING}"
         if path.parent == folder and path.is_file():
             return path
-    raise UnknownImportError(
+    raise NotFoundError(
         f"the rejects of import {import_id} are in no file of this machine; import {row['file_name']!r} again here"
     )

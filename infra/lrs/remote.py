@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from features.xapi.validation.formats import instant
 from infra.db import bulk
 from infra.db.lrs_tables import statement_sources
-from infra.errors import RecordStoreError, SettingsError
+from infra.errors import RemoteError, SettingsError
 from infra.lrs.store import format_timestamp
 
 VERSION_HEADER: Final = "X-Experience-API-Version"
@@ -99,7 +99,7 @@ class RecordStore:
 
         Raises
         ------
-        RecordStoreError
+        RemoteError
             The record store does not answer, or not as xAPI demands.
         """
         parameters = {"ascending": "true", "limit": str(PAGE_STATEMENTS)}
@@ -116,7 +116,7 @@ class RecordStore:
                 return  # a store that has a link on its last page, too
             if url in seen or n_empty > MAX_EMPTY_PAGES:
                 fault = "leads back to a page before" if url in seen else f"gave {n_empty} pages without a statement"
-                raise RecordStoreError(f"{self.url}: its `more` {fault}; nothing more was pulled")
+                raise RemoteError(f"{self.url}: its `more` {fault}; nothing more was pulled")
             seen.add(url)
             statements, more, consistent_through = self._get(url)
             # Stores that search for a bounded time answer empty pages: https://github.com/adlnet/xAPI-Spec/issues/549
@@ -137,16 +137,16 @@ class RecordStore:
             response, content = self._answer(url)
         if response.status_code != httpx2.codes.OK:
             shown = content[:SHOWN_CHARACTERS].decode("utf-8", "replace")
-            raise RecordStoreError(f"{self.url} answers {response.status_code}{_advice(response)}: {shown}")
+            raise RemoteError(f"{self.url} answers {response.status_code}{_advice(response)}: {shown}")
         try:
             # Not orjson, which refuses half a surrogate pair, and with it the page for one statement that holds it.
             document = json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise RecordStoreError(f"{self.url} answers no JSON ({error}); check the address") from error
+            raise RemoteError(f"{self.url} answers no JSON ({error}); check the address") from error
         statements = document.get("statements") if isinstance(document, dict) else None
         more = document.get("more") if isinstance(document, dict) else None
         if not isinstance(statements, list) or not all(isinstance(item, dict) for item in statements):
-            raise RecordStoreError(f"{self.url} answers no page of statements; check the address")
+            raise RemoteError(f"{self.url} answers no page of statements; check the address")
         header = response.headers.get("X-Experience-API-Consistent-Through", "")
         return statements, more if isinstance(more, str) else "", instant(header)
 
@@ -157,10 +157,10 @@ class RecordStore:
                 for part in response.iter_bytes():
                     content += part
                     if len(content) > MAX_PAGE_BYTES:
-                        raise RecordStoreError(f"{self.url}: a page has more than {MAX_PAGE_BYTES // 2**20} MiB")
+                        raise RemoteError(f"{self.url}: a page has more than {MAX_PAGE_BYTES // 2**20} MiB")
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             reason = str(error) or type(error).__name__
-            raise RecordStoreError(f"{self.url} does not answer: {reason}; run the command again to go on") from error
+            raise RemoteError(f"{self.url} does not answer: {reason}; run the command again to go on") from error
         return response, bytes(content)
 
 
@@ -178,15 +178,15 @@ def _complete_until(statements: list[Statement], consistent_through: datetime | 
 
     Raises
     ------
-    RecordStoreError
+    RemoteError
         A statement does not say when it was stored, or the order is not that of storing.
     """
     moments = [instant(str(statement.get("stored"))) for statement in statements]
     ordered = [moment for moment in moments if moment is not None]
     if len(ordered) < len(moments):
-        raise RecordStoreError(f"{url}: a statement does not say when it was `stored`, so nothing could be resumed")
+        raise RemoteError(f"{url}: a statement does not say when it was `stored`, so nothing could be resumed")
     if any(later < earlier for earlier, later in pairwise(ordered)):
-        raise RecordStoreError(f"{url} does not sort statements by `ascending=true`, so nothing could be resumed")
+        raise RemoteError(f"{url} does not sort statements by `ascending=true`, so nothing could be resumed")
     return ordered[-1] if consistent_through is None else min(ordered[-1], consistent_through)
 
 

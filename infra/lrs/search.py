@@ -9,7 +9,7 @@ from sqlalchemy import CTE, ColumnElement, Select, and_, exists, literal, or_, s
 from sqlalchemy.orm import Session, aliased
 
 from infra.db.lrs_tables import statement_terms, statements
-from infra.errors import UnknownStatementError
+from infra.errors import NotFoundError
 
 Statement = dict[str, Any]
 
@@ -42,7 +42,7 @@ def get(session: Session, organisation_key: int, statement_id: str, *, voided: b
 
     Raises
     ------
-    UnknownStatementError
+    NotFoundError
     """
     query = select(statements.c.stored_at, statements.c.statement).where(
         statements.c.organisation_key == organisation_key,
@@ -52,7 +52,7 @@ def get(session: Session, organisation_key: int, statement_id: str, *, voided: b
     row = session.execute(query).one_or_none()
     if row is None:
         kind = "voided statement" if voided else "statement"
-        raise UnknownStatementError(f"no {kind} {statement_id}; check the id, and whether it was voided")
+        raise NotFoundError(f"no {kind} {statement_id}; check the id, and whether it was voided")
     return row.stored_at, orjson.loads(row.statement)
 
 

@@ -16,7 +16,7 @@ from infra.catalog.profiles import current_profile, delete_topic, deleted_topics
 from infra.catalog.sharing import visible
 from infra.db.core_tables import EPOCH, MICROSECOND, items
 from infra.db.core_tables import events as event_table
-from infra.errors import UnknownTopicError
+from infra.errors import NotFoundError
 from infra.events import store as events
 from infra.settings.settings import Settings
 from infra.training.data import weighting_rules
@@ -70,7 +70,7 @@ def delete_interest(session: Session, organisation_key: int, member_id: str, top
 
     Raises
     ------
-    UnknownMemberError, UnknownTopicError
+    UnknownMemberError, NotFoundError
     """
     catalog.member(session, organisation_key, member_id)
     _check_topic(session, organisation_key, topic)
@@ -82,7 +82,7 @@ def restore_interest(session: Session, organisation_key: int, member_id: str, to
 
     Raises
     ------
-    UnknownMemberError, UnknownTopicError
+    UnknownMemberError, NotFoundError
     """
     catalog.member(session, organisation_key, member_id)
     if catalog.NUL in topic or not restore_topic(session, organisation_key, member_id, topic):
@@ -95,7 +95,7 @@ def _check_topic(session: Session, organisation_key: int, topic: str) -> None:
         select(items.c.topics).where(visible(organisation_key), items.c.topics.is_not(None)).distinct()
     )
     if not any(topic in split_list(text) for text in texts):
-        raise UnknownTopicError(f"no item has the topic {topic!r}; check its spelling")
+        raise NotFoundError(f"no item has the topic {topic!r}; check its spelling")
 
 
 def _interactions(

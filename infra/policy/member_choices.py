@@ -22,7 +22,7 @@ from infra.catalog import store as catalog
 from infra.db import bulk
 from infra.db.core_tables import events, members
 from infra.db.policy_tables import DELETED_TOPIC, SAVED, member_choices
-from infra.errors import UnknownItemError
+from infra.errors import NotFoundError
 from infra.events.store import FINISHING, NEGATIVE_VERBS, counting
 
 NO_CHOICES: Final = (None, "[]")
@@ -79,7 +79,7 @@ def save(session: Session, organisation_key: int, member_id: str, item_id: str, 
 
     Raises
     ------
-    UnknownMemberError, UnknownItemError
+    UnknownMemberError, NotFoundError
     """
     catalog.member(session, organisation_key, member_id)
     catalog.check_item(session, organisation_key, item_id)
@@ -110,14 +110,14 @@ def unsave(session: Session, organisation_key: int, member_id: str, item_id: str
     Raises
     ------
     UnknownMemberError
-    UnknownItemError
+    NotFoundError
         The member did not save it.
     """
     catalog.member(session, organisation_key, member_id)
     own = and_(_own(organisation_key, member_id), member_choices.c.value == item_id)
     deleted = delete(member_choices).where(own).returning(member_choices.c.value)
     if catalog.NUL in item_id or session.execute(deleted).first() is None:
-        raise UnknownItemError(f"item {item_id!r} is not saved for member {member_id!r}")
+        raise NotFoundError(f"item {item_id!r} is not saved for member {member_id!r}")
 
 
 def _own(organisation_key: int, member_id: str) -> ColumnElement[bool]:

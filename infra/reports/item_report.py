@@ -37,7 +37,7 @@ def item_report(
     Raises
     ------
     NoPublishedRunError
-    UnknownItemError
+    NotFoundError
     """
     catalog.check_item(session, organisation_key, item_id)
     run = runs.latest(session, organisation_key)

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from infra.db.core_tables import experiments
-from infra.errors import ExperimentError, SettingsError, UnknownExperimentError
+from infra.errors import ExperimentError, NotFoundError, SettingsError
 from infra.runs.store import ANYONE
 from infra.settings.settings import Settings
 from recommender.errors import EstimateError
@@ -119,7 +119,7 @@ def stop(session: Session, organisation_key: int, name: str, *, now: datetime) -
 
     Raises
     ------
-    UnknownExperimentError, ExperimentError
+    NotFoundError, ExperimentError
         There is none of this name, or it was stopped.
     """
     experiment = find(session, organisation_key, name)
@@ -140,12 +140,12 @@ def find(session: Session, organisation_key: int, name: str) -> Experiment:
 
     Raises
     ------
-    UnknownExperimentError
+    NotFoundError
         There is none of this name.
     """
     present = {experiment.name: experiment for experiment in all_of(session, organisation_key)}
     if name not in present:
-        raise UnknownExperimentError(f"no experiment {name!r}; there is {', '.join(present) or 'none yet'}")
+        raise NotFoundError(f"no experiment {name!r}; there is {', '.join(present) or 'none yet'}")
     return present[name]
 
 

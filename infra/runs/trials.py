@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from infra.db.core_tables import trials
-from infra.errors import UnknownTrialError
+from infra.errors import NotFoundError
 from infra.runs.code_version import code_version
 from infra.settings.settings import Settings
 
@@ -52,12 +52,12 @@ def find(session: Session, organisation_key: int, number: int) -> dict[str, Any]
 
     Raises
     ------
-    UnknownTrialError
+    NotFoundError
         There is none of this number.
     """
     columns = [column for column in trials.c if column.name != "organisation_key"]
     query = select(*columns).where(trials.c.organisation_key == organisation_key, trials.c.number == number)
     row = session.execute(query).mappings().one_or_none()
     if row is None:
-        raise UnknownTrialError(f"no trial {number}; `xuelu trials list` shows them")
+        raise NotFoundError(f"no trial {number}; `xuelu trials list` shows them")
     return dict(row)

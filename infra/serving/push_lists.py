@@ -137,7 +137,7 @@ def similar(
 
     Raises
     ------
-    UnknownItemError, UnknownMemberError, NoPublishedRunError
+    NotFoundError, UnknownMemberError, NoPublishedRunError
     """
     catalog.check_item(session, organisation_key, item_id)
     run = runs.latest(session, organisation_key)

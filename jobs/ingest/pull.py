@@ -55,7 +55,7 @@ def pull(engine: Engine, settings: Settings, url: str, *, now: datetime, actor: 
     ------
     ImportRefusedError
         More than ``max_reject_share`` of a batch of over 100 is bad; the batches before it are stored.
-    RecordStoreError
+    RemoteError
         The record store does not answer, or not as xAPI demands.
     SettingsError
         The address is none of a record store.

@@ -48,7 +48,7 @@ def nightly(
     ------
     NightRunningError
         Another night of the organisation is running.
-    NothingToResumeError
+    RunStateError
         ``resume``, but no run was interrupted.
     XueluError
         The lists published before stay served.

@@ -14,7 +14,7 @@ from threadpoolctl import get_cached_controller
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.db.locks import NightLock
-from infra.errors import NothingToResumeError
+from infra.errors import RunStateError
 from infra.events import month_files
 from infra.privacy import folders
 from infra.runs import artefacts, experiments, steps
@@ -215,7 +215,7 @@ def resume_run(
 
     Raises
     ------
-    NothingToResumeError
+    RunStateError
         There is none, or it was started under other settings, with other code, or as of another moment.
     """
     with transaction(engine) as session:
@@ -223,12 +223,12 @@ def resume_run(
         run = runs.unfinished(session, organisation_key)
         experiment = experiments.running(session, organisation_key)
     if run is None:
-        raise NothingToResumeError("no night was interrupted; run `xuelu nightly` without --resume")
+        raise RunStateError("no night was interrupted; run `xuelu nightly` without --resume")
     digest = digest_of(settings, experiment)
     current = {"settings_digest": digest, "code_version": code_version(), "as_of": as_of or run["as_of"]}
     changed = [name for name, value in current.items() if run[name] != value]
     if changed:
-        raise NothingToResumeError(
+        raise RunStateError(
             f"the interrupted night was started with another {' and '.join(changed)}; run `xuelu nightly` without"
             " --resume"
         )

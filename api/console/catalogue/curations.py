@@ -23,7 +23,7 @@ from api.schemas.queries import NO_NUL
 from content_catalog.schema import CURATIONS
 from infra.catalog import records
 from infra.catalog.records import Record
-from infra.errors import UnknownCurationError
+from infra.errors import NotFoundError
 
 KIND: Final = "curations"
 PATH: Final = "/console/curations"
@@ -79,7 +79,7 @@ def remove_curation(viewer: Editor) -> Response:
     """Delete the curation that the form names."""
     curation_id = viewer.form.get("curation_id", "")
     if records.read_for_update(viewer.session, viewer.organisation_key, KIND, curation_id) is None:
-        raise UnknownCurationError(f"no curation {curation_id!r}; it may be removed already: load the page again")
+        raise NotFoundError(f"no curation {curation_id!r}; it may be removed already: load the page again")
     records.remove(viewer.session, viewer.organisation_key, KIND, curation_id)
     viewer.record("curations.remove", curation_id=curation_id)
     return redirected(viewer.request, PATH)

@@ -13,7 +13,7 @@ from api.console.frame import BOM, MAX_ROWS, PAGE_LENGTH, console_router, csv_an
 from api.protocol.pagination import Cursor, cursor_of, key_of, number_of
 from api.routers.data import rejects_path
 from api.schemas.records import ImportKind, ImportStatus
-from infra.errors import UnknownImportError
+from infra.errors import NotFoundError
 from infra.ingest import import_log, rejects
 from infra.reports import data_quality
 
@@ -76,7 +76,7 @@ def import_page(viewer: Administrator, import_id: str, cursor: Cursor = None) ->
     if row["rejected"]:
         try:
             path = rejects_path(import_id, viewer.session, viewer.caller, viewer.settings, viewer.now)
-        except UnknownImportError as error:  # the counts are stored, the lines on the machine that imported them
+        except NotFoundError as error:  # the counts are stored, the lines on the machine that imported them
             values["missing"] = str(error)
         else:
             values["rejects"] = rejects.read_page(path, skip=skip, limit=PAGE_LENGTH + 1)

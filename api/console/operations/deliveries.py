@@ -130,7 +130,7 @@ def _chosen(viewer: Viewer) -> list[admin.Delivery]:
 
     Raises
     ------
-    DeliveryError, UnknownDeliveryError
+    DeliveryError, NotFoundError
         It names none, or one that the organisation does not have.
     """
     names = [name for name in viewer.form if name.startswith(ID)]

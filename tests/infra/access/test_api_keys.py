@@ -9,7 +9,7 @@ from infra.access import api_keys as keys
 from infra.catalog import organisations
 from infra.db.access_tables import api_keys
 from infra.db.engine import transaction
-from infra.errors import SettingsError, UnknownKeyError
+from infra.errors import NotFoundError, SettingsError
 from tests.conftest import ON_SQLITE
 from tests.together import together
 
@@ -73,7 +73,7 @@ def test_a_key_of_another_organisation_cannot_be_revoked_or_seen(engine: Engine,
     with transaction(engine) as session:
         other = organisations.ensure(session, "bakers", now=now)
         assert keys.list_keys(session, other) == []
-    with pytest.raises(UnknownKeyError, match=key.key_id), transaction(engine) as session:
+    with pytest.raises(NotFoundError, match=key.key_id), transaction(engine) as session:
         keys.revoke(session, other, key.key_id, now=now)
 
 

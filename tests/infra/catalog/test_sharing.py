@@ -13,7 +13,7 @@ from infra.db import catalog_version
 from infra.db.core_tables import events as event_table
 from infra.db.core_tables import items
 from infra.db.engine import transaction
-from infra.errors import UnknownItemError
+from infra.errors import NotFoundError
 from infra.events import unresolved
 from infra.serving import push_lists
 from infra.settings.settings import Settings
@@ -59,7 +59,7 @@ def test_shared_items_are_refused_until_they_are_accepted(engine: Engine, bakers
     with transaction(engine) as session:
         key = organisations.key_of(session, "bakers")
         assert sorted(catalog.read(session, key, "items").index) == ["b1", "b2"]
-        with pytest.raises(UnknownItemError):
+        with pytest.raises(NotFoundError):
             records.read(session, key, "items", "s1")
         versions.append(session.scalar(select(catalog_version.total())))
     assert versions[1] > versions[0], "caches notice"
@@ -79,9 +79,9 @@ def test_an_organisation_reads_its_own_items_and_those_that_are_shared(engine: E
         assert records.read(session, key, "items", "s1")["title"] == "Ovens"
         assert records.read(session, key, "items", "b1")["title"] == "Bread"
         for hidden in ("s3", "s4"):
-            with pytest.raises(UnknownItemError):
+            with pytest.raises(NotFoundError):
                 records.read(session, key, "items", hidden)
-            with pytest.raises(UnknownItemError):
+            with pytest.raises(NotFoundError):
                 catalog.check_item(session, key, hidden)
 
 
@@ -94,7 +94,7 @@ def test_only_its_owner_can_change_a_shared_item(engine: Engine, bakers: Setting
         records.remove(session, key, "items", "s1")
         assert records.read(session, key, "items", "s1")["title"] == "Ovens"
         records.remove(session, owner, "items", "s1")
-        with pytest.raises(UnknownItemError):
+        with pytest.raises(NotFoundError):
             records.read(session, key, "items", "s1")
 
 

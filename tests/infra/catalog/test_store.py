@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from infra.catalog import organisations, records
 from infra.catalog import store as catalog
 from infra.db.engine import transaction
-from infra.errors import UnknownItemError, UnknownMemberError
+from infra.errors import NotFoundError, UnknownMemberError
 from infra.events import unresolved
 from infra.settings.settings import Settings
 from jobs.ingest.ingest import ingest
@@ -85,7 +85,7 @@ def test_an_item_that_is_not_there_is_an_error_that_names_it(take: Take, engine:
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         catalog.check_item(session, key, "v1")
-        with pytest.raises(UnknownItemError) as caught:
+        with pytest.raises(NotFoundError) as caught:
             catalog.check_item(session, key, item_id)
     assert repr(item_id) in str(caught.value)
 

@@ -18,7 +18,7 @@ from infra.db.delivery_tables import endpoint_secrets
 from infra.db.engine import transaction
 from infra.delivery import endpoints
 from infra.delivery.targets import validate_target
-from infra.errors import EndpointError, SettingsError, UnknownEndpointError
+from infra.errors import EndpointError, NotFoundError, SettingsError
 from infra.settings.sections import DeliverySettings
 
 CIPHER = SecretCipher("a key of more than thirty-two characters")
@@ -57,7 +57,7 @@ def test_an_organisation_finds_its_own_endpoints_only(do: Do, now: datetime) -> 
         do(lambda session, key: endpoints.get_endpoint(session, key, endpoint["endpoint_id"]))["target"]
         == endpoint["target"]
     )
-    with pytest.raises(UnknownEndpointError, match="xuelu endpoints list"):
+    with pytest.raises(NotFoundError, match="xuelu endpoints list"):
         do(lambda session, key: endpoints.get_endpoint(session, key, endpoint["endpoint_id"]), "others")
 
 

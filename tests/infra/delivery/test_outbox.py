@@ -18,7 +18,7 @@ from infra.delivery import admin, claims, endpoints, outbox
 from infra.delivery.claims import AttemptResult
 from infra.delivery.metrics import DeliveryMetrics, QueueCollector
 from infra.delivery.outbox import DEAD, DELIVERED, DROPPED, PENDING
-from infra.errors import DeliveryError, RunStateError, UnknownDeliveryError
+from infra.errors import DeliveryError, NotFoundError, RunStateError
 from infra.runs import store as runs
 from infra.settings.settings import Settings
 from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
@@ -339,7 +339,7 @@ def test_a_dropped_delivery_is_not_sent_and_cannot_be_dropped_twice(setup: Deliv
     assert name not in {delivery["delivery_id"] for delivery in claim(setup, endpoint_key)}
     with pytest.raises(DeliveryError, match="is dropped already"):
         setup.do(drop)
-    with pytest.raises(UnknownDeliveryError, match="xuelu deliveries list"):
+    with pytest.raises(NotFoundError, match="xuelu deliveries list"):
         stored(setup, "dl_unknown")
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from infra.db.engine import transaction
-from infra.errors import ModelsGoneError, UnknownItemError
+from infra.errors import ModelsGoneError, NotFoundError
 from infra.explanations import explained_lists
 from infra.runs import artefacts
 from infra.serving import push_lists
@@ -158,7 +158,7 @@ def test_a_list_whose_events_were_voided_since_says_that_it_cannot_be_reproduced
     past = explain("d1", day=date(2026, 3, 2))
 
     assert not past["reproduced"]
-    with pytest.raises(UnknownItemError):
+    with pytest.raises(NotFoundError):
         explain("d1", "no such item")
 
 

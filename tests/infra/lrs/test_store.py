@@ -13,7 +13,7 @@ from infra.db.core_tables import events
 from infra.db.engine import transaction
 from infra.db.lrs_tables import statement_terms
 from infra.db.lrs_tables import statements as table
-from infra.errors import BatchTooSlowError, StatementConflictError, UnknownStatementError
+from infra.errors import BatchTooSlowError, NotFoundError, StatementConflictError
 from infra.lrs import store as lrs
 from infra.lrs.search import StatementFilter, find, get
 from infra.lrs.store import StoreResult
@@ -137,9 +137,9 @@ def test_a_voided_statement_is_found_as_such_only_whichever_came_first(
         keep(engine, key, sent, now=now)
     with transaction(engine) as session:
         assert get(session, key, wrong["id"], voided=True)[1]["id"] == wrong["id"]
-        with pytest.raises(UnknownStatementError, match=wrong["id"]):
+        with pytest.raises(NotFoundError, match=wrong["id"]):
             get(session, key, wrong["id"], voided=False)
-        with pytest.raises(UnknownStatementError, match="voided statement"):
+        with pytest.raises(NotFoundError, match="voided statement"):
             get(session, key, void["id"], voided=True)
     assert matching_ids(engine, key) == [void["id"]]
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from infra.catalog import organisations
 from infra.db.engine import transaction
-from infra.errors import UnknownItemError, UnknownMemberError
+from infra.errors import NotFoundError, UnknownMemberError
 from infra.policy import member_choices
 from infra.serving import push_lists
 from infra.serving.list_json import rows_json
@@ -100,9 +100,9 @@ def test_saved_items_have_a_row_hold_without_personalisation_and_stay_on_past_li
 def test_unknown_members_and_items_are_not_saved(of_organisation: Callable[..., Any], now: datetime) -> None:
     with pytest.raises(UnknownMemberError):
         of_organisation(member_choices.save, "d99", "v1", now=now)
-    with pytest.raises(UnknownItemError, match="v99"):
+    with pytest.raises(NotFoundError, match="v99"):
         of_organisation(member_choices.save, "d1", "v99", now=now)
-    with pytest.raises(UnknownItemError, match="not saved"):
+    with pytest.raises(NotFoundError, match="not saved"):
         of_organisation(member_choices.unsave, "d1", "v1")
 
 

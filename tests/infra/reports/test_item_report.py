@@ -12,7 +12,7 @@ from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db.core_tables import list_entries, lists
 from infra.db.engine import transaction
-from infra.errors import UnknownItemError
+from infra.errors import NotFoundError
 from infra.policy import member_choices
 from infra.reports.item_report import item_report
 from infra.runs import list_contents
@@ -125,7 +125,7 @@ def test_shown_opened_and_completed_are_counted_by_month(
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize("item_id", ["nope", "v1\x00"])
 def test_an_unknown_item_has_no_report(report: Report, item_id: str) -> None:
-    with pytest.raises(UnknownItemError):
+    with pytest.raises(NotFoundError):
         report(item_id)
 
 

@@ -18,7 +18,7 @@ from infra.catalog import organisations
 from infra.db.core_tables import items, list_entries
 from infra.db.core_tables import lists as table
 from infra.db.engine import make_engine, transaction
-from infra.errors import DatabaseUnavailableError, NoPublishedRunError, UnknownItemError, UnknownMemberError
+from infra.errors import DatabaseUnavailableError, NoPublishedRunError, NotFoundError, UnknownMemberError
 from infra.policy.entry_texts import entry_of, split_entries
 from infra.serving import push_lists
 from infra.serving.batch_reader import BATCH_MEMBERS, make_reader
@@ -262,7 +262,7 @@ def test_before_the_first_night_there_are_no_lists_and_no_similar_items(
         shown("nobody")
     with pytest.raises(NoPublishedRunError):
         in_session(engine, lambda session, key: push_lists.similar(session, key, "v1", n=5, now=now))
-    with pytest.raises(UnknownItemError, match="no item 'nothing'"):
+    with pytest.raises(NotFoundError, match="no item 'nothing'"):
         in_session(engine, lambda session, key: push_lists.similar(session, key, "nothing", n=5, now=now))
 
 

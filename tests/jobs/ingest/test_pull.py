@@ -15,7 +15,7 @@ from sqlalchemy import Engine, func, select
 
 from infra.db.core_tables import events
 from infra.db.engine import transaction
-from infra.errors import RecordStoreError, SettingsError
+from infra.errors import RemoteError, SettingsError
 from infra.lrs import remote
 from infra.settings.settings import Settings
 from jobs.ingest import pull as pulling
@@ -173,7 +173,7 @@ def test_all_statements_are_pulled_once_and_later_ones_by_the_next_pull(
 def test_a_pull_that_stops_goes_on_where_it_was(run: Callable[..., PullResult], store: Store, engine: Engine) -> None:
     store.statements = [statement(number) for number in range(10)]
     store.fails_after = 3
-    with pytest.raises(RecordStoreError, match="answers 503"):
+    with pytest.raises(RemoteError, match="answers 503"):
         run()
     assert count(engine) == 4, "one batch of two pages"
     store.fails_after = None
@@ -195,7 +195,7 @@ def test_the_password_goes_to_the_record_store_alone(
 ) -> None:
     store.user, store.absolute = "me:secret", True
     store.statements = [statement(number) for number in range(5)]
-    with pytest.raises(RecordStoreError, match="answers 401; set lrs_user and XUELU_LRS_PASSWORD"):
+    with pytest.raises(RemoteError, match="answers 401; set lrs_user and XUELU_LRS_PASSWORD"):
         run()
     user, password = store.user.split(":")
     assert (run(lrs_user=user, lrs_password=password).figures["stored"], count(engine)) == (5, 5)
@@ -208,7 +208,7 @@ def test_empty_pages_before_others_are_not_the_end(run: Callable[..., PullResult
     store.body = b'{"statements": [], "more": "/xapi/statements?ascending=true"}'
     assert run().figures == {}, "the link on a last page that leads to itself"
     store.body, store.n_empty = None, remote.MAX_EMPTY_PAGES + 1
-    with pytest.raises(RecordStoreError, match="gave 101 pages without a statement"):
+    with pytest.raises(RemoteError, match="gave 101 pages without a statement"):
         run()
 
 
@@ -217,10 +217,10 @@ def test_a_store_that_is_busy_is_asked_again_when_it_says(run: Callable[..., Pul
     store.refusals = [(429, {"Retry-After": "0"}), (503, {"Retry-After": "0"})]
     assert run().figures["stored"] == 3
     store.refusals = [(503, {"Retry-After": "0"})] * 4
-    with pytest.raises(RecordStoreError, match="answers 503; run the command again to go on: busy"):
+    with pytest.raises(RemoteError, match="answers 503; run the command again to go on: busy"):
         run()
     store.refusals = [(301, {"Location": "https://lrs.example/"})]
-    with pytest.raises(RecordStoreError, match="answers 301; give its address 'https://lrs"):
+    with pytest.raises(RemoteError, match="answers 301; give its address 'https://lrs"):
         run()
 
 
@@ -274,7 +274,7 @@ def test_a_store_that_answers_something_else_is_an_error(
     run: Callable[..., PullResult], store: Store, body: bytes, why: str
 ) -> None:
     store.body = body
-    with pytest.raises(RecordStoreError, match=why):
+    with pytest.raises(RemoteError, match=why):
         run()
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.db.locks import night_lock
-from infra.errors import DatabaseError, NightRunningError, NothingToResumeError, RunStateError
+from infra.errors import DatabaseError, NightRunningError, RunStateError
 from infra.runs import artefacts, memory, steps
 from infra.runs import store as runs
 from infra.runs.code_version import code_version
@@ -92,7 +92,7 @@ def test_a_step_whose_artefact_is_not_what_was_recorded_is_done_again_with_all_a
 
 @ON_SQLITE
 def test_nothing_can_go_on_where_no_night_stopped(couriers: Engine, settings: Settings, now: datetime) -> None:
-    with pytest.raises(NothingToResumeError, match="no night was interrupted; run `xuelu nightly` without --resume"):
+    with pytest.raises(RunStateError, match="no night was interrupted; run `xuelu nightly` without --resume"):
         nightly(couriers, settings, now=now, resume=True)
 
 
@@ -102,9 +102,9 @@ def test_a_night_does_not_go_on_under_other_settings_or_as_of_another_moment(
     couriers: Engine, settings: Settings, now: datetime
 ) -> None:
     shorter = settings.model_copy(update={"models": settings.models.model_copy(update={"list_length": 3})})
-    with pytest.raises(NothingToResumeError, match="was started with another settings_digest;"):
+    with pytest.raises(RunStateError, match="was started with another settings_digest;"):
         nightly(couriers, shorter, now=now, resume=True)
-    with pytest.raises(NothingToResumeError, match="was started with another as_of;"):
+    with pytest.raises(RunStateError, match="was started with another as_of;"):
         nightly(couriers, settings, now=now, as_of=now - DAY, resume=True)
     assert resumed(couriers, settings, now)["snapshot"] == "resumed"
 
