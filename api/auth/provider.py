@@ -70,12 +70,7 @@ class Provider:
             await self.client.aclose()
 
     async def metadata(self) -> Mapping[str, Any]:
-        """Return the metadata of the provider.
-
-        Raises
-        ------
-        ProviderError
-        """
+        """Return the metadata of the provider."""
         await self._current_keys()
         return self._metadata
 

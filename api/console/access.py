@@ -203,12 +203,7 @@ class Opens:
         self._scopes = scopes
 
     def __call__(self, request: Request, session: SessionDep, now: NowDep, fields: FormDep) -> Viewer:
-        """Return the viewer.
-
-        Raises
-        ------
-        NotAuthenticatedError, ForbiddenError, TooManyRequestsError
-        """
+        """Return the viewer."""
         identity = identity_of(request, session, now=now)
         if identity is None:
             ended = NotAuthenticatedError("there is no session, or it has ended; log in")
@@ -246,12 +241,7 @@ Operator = Annotated[Viewer, opens("runs:write")]
 
 
 def count_request(request: Request, caller: Caller) -> None:
-    """Count a request against its caller's rate limit, the one of the API.
-
-    Raises
-    ------
-    TooManyRequestsError
-    """
+    """Count a request against its caller's rate limit, the one of the API, and refuse it beyond."""
     quota = request.app.state.rate_limit.count((caller.organisation_key, caller.actor))
     if quota.error is not None:
         raise quota.error

@@ -49,32 +49,17 @@ class WriteRequest:
     settings: SettingsDep
 
     def before(self, caller: Caller, kind: str, record_id: str) -> Record | None:
-        """Return a record as it is before the write, locked and with the preconditions checked; None without it.
-
-        Raises
-        ------
-        PreconditionFailedError
-        """
+        """Return a record as it is before the write, locked and with the preconditions checked; None without it."""
         before = records.read_for_update(self.session, caller.organisation_key, kind, record_id)
         self.check(before)
         return before
 
     def check(self, before: Record | None) -> None:
-        """Do nothing where the preconditions hold for a record as it is before the write.
-
-        Raises
-        ------
-        PreconditionFailedError
-        """
+        """Refuse the write where the preconditions do not hold for a record as it is before it."""
         self.expected.check(None if before is None else records.etag(before))
 
     def existing(self, caller: Caller, kind: str, record_id: str) -> Record:
-        """Return an own record as it is before the write.
-
-        Raises
-        ------
-        PreconditionFailedError, NotFoundError
-        """
+        """Return an own record as it is before the write."""
         before = self.before(caller, kind, record_id)
         if before is None:
             raise records.unknown_own(kind, record_id)

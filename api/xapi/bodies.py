@@ -29,12 +29,7 @@ class StatementBody:
 def statement_body(
     body: Annotated[bytes, Depends(raw_body)], content_type: Annotated[str, Header(include_in_schema=False)] = ""
 ) -> StatementBody:
-    """Return the content of a body.
-
-    Raises
-    ------
-    MalformedBodyError
-    """
+    """Return the content of a body."""
     match media_type(content_type):
         case "application/json":
             return StatementBody(parsed(body), {})

@@ -60,12 +60,7 @@ def supported_version(header: str) -> str | None:
 
 
 def require_version(version: Annotated[str, Header(alias=VERSION_HEADER, include_in_schema=False)] = "") -> str:
-    """Return the version of xAPI of a request; checked before authentication (Communication, 3.3).
-
-    Raises
-    ------
-    MalformedRequestError
-    """
+    """Return the version of xAPI of a request; checked before authentication (Communication, 3.3)."""
     supported = supported_version(version)
     if supported is None:
         raise MalformedRequestError(

@@ -242,12 +242,7 @@ def about() -> About:
 
 
 def not_offered(request: Request) -> Response:
-    """Refuse a resource of an LRS that is not offered.
-
-    Raises
-    ------
-    NotFoundError
-    """
+    """Refuse a resource of an LRS that is not offered."""
     resource = request.url.path.removeprefix(f"{PREFIX}/")
     raise NotFoundError(
         f"xuelu stores and returns statements and is no full LRS: {resource} is not offered; "

@@ -17,12 +17,7 @@ MAX_VALUES: Final = 1_000_000
 
 
 def refuse_constant(name: str) -> NoReturn:
-    """Refuse a number that is not finite, which is not JSON.
-
-    Raises
-    ------
-    StrictJsonError
-    """
+    """Refuse a number that is not finite, which is not JSON."""
     raise StrictJsonError(f"not JSON: {name} is not a JSON number")
 
 
@@ -39,10 +34,6 @@ def parse_json(
     ----------
     parse_int, parse_float, parse_constant : callable
         As of :func:`json.loads`; the constants are NaN and the infinities, which are refused by default.
-
-    Raises
-    ------
-    StrictJsonError
 
     Examples
     --------

@@ -24,12 +24,7 @@ def of_organisation(session: Session, organisation_key: int) -> tuple[Requiremen
 
 
 def remove(session: Session, organisation_key: int, requirement_id: str) -> None:
-    """Delete a requirement and its waivers.
-
-    Raises
-    ------
-    NotFoundError
-    """
+    """Delete a requirement and its waivers."""
     records.read(session, organisation_key, KIND, requirement_id)
     for table in (waivers, requirements):
         own = (table.c.organisation_key == organisation_key) & (table.c.requirement_id == requirement_id)
@@ -39,12 +34,7 @@ def remove(session: Session, organisation_key: int, requirement_id: str) -> None
 def waive(
     session: Session, organisation_key: int, member_id: str, requirement_id: str, *, now: datetime, reason: str | None
 ) -> dict[str, Any]:
-    """Free a member from a requirement; return the waiver: ``requirement_id, waived_at, reason``.
-
-    Raises
-    ------
-    UnknownMemberError, NotFoundError
-    """
+    """Free a member from a requirement; return the waiver: ``requirement_id, waived_at, reason``."""
     catalog.member(session, organisation_key, member_id)
     records.read(session, organisation_key, KIND, requirement_id)
     values = {"waived_at": now, "reason": reason}
@@ -54,12 +44,7 @@ def waive(
 
 
 def waivers_of(session: Session, organisation_key: int, member_id: str) -> list[dict[str, Any]]:
-    """Return the waivers of a member: ``requirement_id, waived_at, reason``.
-
-    Raises
-    ------
-    UnknownMemberError
-    """
+    """Return the waivers of a member: ``requirement_id, waived_at, reason``."""
     catalog.member(session, organisation_key, member_id)
     own = (waivers.c.organisation_key == organisation_key) & (waivers.c.member_id == member_id)
     columns = waivers.c.requirement_id, waivers.c.waived_at, waivers.c.reason

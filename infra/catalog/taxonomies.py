@@ -49,12 +49,7 @@ def codes(session: Session, organisation_key: int, kind: str) -> dict[str, Code]
 
 
 def read(session: Session, organisation_key: int, kind: str, code: str) -> Code:
-    """Return one code.
-
-    Raises
-    ------
-    NotFoundError
-    """
+    """Return one code."""
     row = codes(session, organisation_key, kind).get(code)
     if row is None:
         raise NotFoundError(f"no {kind} {code!r}; create it first, or check the code")
@@ -127,12 +122,7 @@ def uses(session: Session, organisation_key: int, columns: Iterable[Column[Any]]
 
 
 def refuse_used(name: str, counts: dict[str, int]) -> None:
-    """Do nothing where nothing uses a record.
-
-    Raises
-    ------
-    InUseError
-    """
+    """Refuse to remove a record that others use."""
     if any(counts.values()):
         counted = ", ".join(f"{number:,} {users}" for users, number in counts.items())
         raise InUseError(f"{name} has {counted}; change them first")

@@ -252,10 +252,6 @@ def read(
 
     A member who came after the run, or who switched personalisation off since, gets the list for anyone. Members that
     the organisation does not have are left out.
-
-    Raises
-    ------
-    NoPublishedRunError
     """
     dialect = session.get_bind().dialect.name
     stored_by_id: dict[str, StoredList] = {}

@@ -288,12 +288,7 @@ def load(session: Session, folder: Path, run: dict[str, Any]) -> tuple[LoadResul
 
 
 def models_of(session: Session, folder: Path, run: dict[str, Any]) -> OnlineModel:
-    """Return the models of a run.
-
-    Raises
-    ------
-    ModelsGoneError
-    """
+    """Return the models of a run."""
     result, model = load(session, folder, run)
     if model is None:
         raise ModelsGoneError(f"the models of the run of {run['as_of']:%Y-%m-%d} {LOAD_FAULTS[result]}")

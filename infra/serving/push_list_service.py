@@ -99,12 +99,7 @@ class PushListService:
         self._general: dict[int, StoredList] = {}
 
     async def push_list(self, organisation_key: int, member_id: str, request: ListRequest) -> bytes:
-        """Return a member's push list from the published run, as JSON.
-
-        Raises
-        ------
-        UnknownMemberError, NoPublishedRunError, DatabaseError
-        """
+        """Return a member's push list from the published run, as JSON."""
         stored = list_query.checked(await self._reader.stored_list(organisation_key, member_id), member_id)
         if self._online is not None and stored.wants_personal:
             stored = await self._online.newest(organisation_key, stored, now=request.now)
@@ -120,12 +115,7 @@ class PushListService:
         return render(stored, names, request)
 
     async def warm(self, request: ListRequest) -> int:
-        """Read what the first request of each organisation would wait for; return the number of organisations.
-
-        Raises
-        ------
-        DatabaseError
-        """
+        """Read what the first request of each organisation would wait for; return the number of organisations."""
         members = await asyncio.to_thread(self._member_of_each_organisation)
         for organisation_key, member_id in members:
             await self.push_list(organisation_key, member_id, request)

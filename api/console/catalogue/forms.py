@@ -35,12 +35,7 @@ class FormConditions(Preconditions):
     """Conditions of a form, whose messages are for a person who fills it in."""
 
     def check(self, etag: str | None) -> None:
-        """Do nothing where the form may be saved.
-
-        Raises
-        ------
-        PreconditionFailedError
-        """
+        """Refuse a form that may not be saved."""
         try:
             Preconditions.check(self, etag)
         except PreconditionFailedError as error:

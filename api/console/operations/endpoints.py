@@ -76,12 +76,7 @@ def remove_endpoint(viewer: Administrator, endpoint_id: str) -> Response:
 
 
 def _checked(make: Callable[[], Body], reason: str) -> Body:
-    """Return the body that a function makes of a form; a fault of it is raised with this reason.
-
-    Raises
-    ------
-    MalformedBodyError
-    """
+    """Return the body that a function makes of a form; a fault of it is raised with this reason."""
     try:
         return make()
     except ValueError as error:

@@ -96,12 +96,7 @@ def ask(
 
 
 def ask_to_send(request: Request, session_token: str, unsent: str, *, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    """Return the page that shows an unsent form, and sends it with the token of a session.
-
-    Raises
-    ------
-    MalformedRequestError
-    """
+    """Return the page that shows an unsent form, and sends it with the token of a session."""
     try:
         form = UnsentForm.model_validate_json(unsent)
     except ValueError as error:
