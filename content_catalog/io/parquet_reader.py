@@ -24,9 +24,10 @@ from content_catalog.io.files import (
     rejects_frame,
     with_header,
 )
-from content_catalog.io.values import as_text, float_text, without_marks
+from content_catalog.io.values import as_text, float_text, list_of, without_marks
 
 TEXT_TYPE: Final = re.compile("(large_|fixed_size_)?(string|binary)")
+LIST_TYPE: Final = re.compile("(large_|fixed_size_)?list(_view)?<")
 _PER_SECOND: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _LAST_SECOND: Final = 253_402_300_799
 """The end of the year 9999, after which ISO 8601 has no four digits."""
@@ -138,8 +139,10 @@ def _arrow_text(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
         return _arrow_text(values.dictionary_decode())
     if TEXT_TYPE.match(str(kind)):
         return _decoded(values.cast(pa.binary()))
+    if LIST_TYPE.match(str(kind)) and not pa.types.is_nested(kind.value_type):
+        return _lists(values)
     if pa.types.is_nested(kind) or isinstance(values, pa.ExtensionArray):
-        return _python_text(values)
+        return pa.array([as_text(_python_value(value)) for value in values], pa.string()), {}
     return _scalar_text(values), {}
 
 
@@ -200,17 +203,25 @@ def _timestamps(values: pa.Array) -> pa.Array:
     return pc.if_else(beyond, late, pc.fill_null(texts, ""))
 
 
-def _python_text(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
-    """Return lists, structures and extension types as text, value by value."""
-    broken: dict[int, str] = {}
-    texts = []
-    for position, value in enumerate(values.to_pylist()):
-        texts.append(as_text(value))
-        if any(
-            isinstance(part, bytes) and not _is_utf8(part) for part in (value if isinstance(value, list) else [value])
-        ):
-            broken[position] = texts[-1]
-    return pa.array(texts, pa.string()), broken
+def _lists(values: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+    """Return lists in their marked form, each part as a column of its type has it."""
+    parts, broken = _arrow_text(values.flatten())
+    texts = parts.to_pylist()
+    lengths = pc.list_value_length(values)
+    ends = np.cumsum(pc.fill_null(lengths, 0).to_numpy())
+    rows = zip(lengths.to_pylist(), ends.tolist(), strict=True)
+    joined = [list_of([text for text in texts[end - size : end] if text]) if size else "" for size, end in rows]
+    return pa.array(joined, pa.string()), {
+        int(np.searchsorted(ends, place, "right")): text for place, text in broken.items()
+    }
+
+
+def _python_value(scalar: pa.Scalar) -> object:
+    """Return a value; of a structure with a time that Python has not, or bytes that are not UTF-8, its type."""
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        return {"type": str(scalar.type)}
 
 
 def _is_utf8(value: bytes) -> bool:
