@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Path
 
 from api.auth.auth import MembersWriter
-from api.dependencies import NowDep, SessionDep
+from api.dependencies import AuditBufferDep, NowDep, SessionDep
 from api.routers.members import MemberId
 from api.routers.resource import resource_router
 from api.schemas.policy import SavedItem, SavedItems
@@ -16,12 +16,15 @@ SavedId = Annotated[str, Path(description="Id of the item.", examples=["knots"])
 
 
 @router.get("/{member_id:path}/saved", name="list saved items")
-def list_saved_items(member_id: MemberId, session: SessionDep, caller: MembersWriter) -> SavedItems:
+def list_saved_items(
+    member_id: MemberId, session: SessionDep, caller: MembersWriter, audit_buffer: AuditBufferDep
+) -> SavedItems:
     """Return the items that a member saved for later, the first saved first.
 
     Left out are those that the member finished, or dismissed since.
     """
     saved = member_choices.saved_of(session, caller.organisation_key, member_id)
+    audit_buffer.record_read(caller.organisation_key, caller.actor, "members.read", member_id)
     return SavedItems.model_validate({"saved": saved})
 
 

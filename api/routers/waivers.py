@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Path
 
 from api.auth.auth import MembersWriter
-from api.dependencies import NowDep, SessionDep
+from api.dependencies import AuditBufferDep, NowDep, SessionDep
 from api.routers.members import MemberId
 from api.routers.resource import resource_router
 from api.schemas.policy import Waiver, WaiverBody, Waivers
@@ -16,9 +16,12 @@ WaivedId = Annotated[str, Path(description="Id of the requirement.", examples=["
 
 
 @router.get("/{member_id:path}/waivers", name="list waivers")
-def list_waivers(member_id: MemberId, session: SessionDep, caller: MembersWriter) -> Waivers:
+def list_waivers(
+    member_id: MemberId, session: SessionDep, caller: MembersWriter, audit_buffer: AuditBufferDep
+) -> Waivers:
     """Return the requirements that a member need not meet."""
     waivers = requirements.waivers_of(session, caller.organisation_key, member_id)
+    audit_buffer.record_read(caller.organisation_key, caller.actor, "members.read", member_id)
     return Waivers.model_validate({"waivers": waivers})
 
 

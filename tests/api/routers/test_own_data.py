@@ -14,6 +14,7 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.privacy import receipts
 from infra.settings.settings import Settings
+from tests.api.operations import KEYED
 from tests.audit_entries import audit_entries
 
 KEY = receipts.new_key()
@@ -42,6 +43,21 @@ def test_a_member_gets_everything_that_is_held(client: TestClient, engine: Engin
         key = organisations.key_of(session, "default")
         who = audit.subjects(session, key, ["c1"])["c1"]
         assert [e["action"] for e in audit_entries(session, key) if e["subject"] == who] == ["members.export"] * 2
+
+
+def test_each_read_of_a_member_is_in_the_audit_log(client: TestClient, engine: Engine, served: dict[str, Any]) -> None:
+    del served
+    paths = {path for verb, path, _ in KEYED if verb == "get" and path.startswith("/v1/members/{member_id}")}
+    paths -= {"/v1/members/{member_id}/push-list/changes"}  # reads of lists that need the models of a night
+    with transaction(engine) as session:
+        key = organisations.key_of(session, "default")
+    for path in [*paths, "/v1/members", "/v1/items/v1/similar?member_id={member_id}"]:
+        assert client.get(path.format(member_id="d1")).status_code == 200, path
+        client.app.state.audit_buffer.flush()  # type: ignore[attr-defined]  # the app is any ASGI app to the client
+        with transaction(engine) as session:
+            subject = audit.subjects(session, key, ["d1"])["d1"]
+            entry = audit_entries(session, key)[-1]
+        assert subject in f"{entry['subject']} {entry['detail']}", path
 
 
 def test_what_is_attached_to_statements_of_a_member_is_told_too(client: TestClient, served: dict[str, Any]) -> None:
