@@ -201,10 +201,11 @@ def _plain(value: object) -> object:
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[float], None]]:
     """Show a progress bar on a terminal's standard error; yields the function that takes the share done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    text = TextColumn("{task.description}", markup=False)
+    columns = (text, BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=1.0)
+        task = progress.add_task(printable(title), total=1.0)
         yield lambda share: progress.update(task, completed=share)
 
 

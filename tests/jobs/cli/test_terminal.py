@@ -84,10 +84,10 @@ def test_a_bar_is_shown_on_a_terminal_only(capfd: pytest.CaptureFixture[str], mo
         show_share(0.5)
     assert capfd.readouterr().err == ""
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes this for a terminal
-    with progress_bar("loud") as show_share:
+    with progress_bar("loud [red]\x1b]0;x") as show_share:
         show_share(0.5)
         show_share(1.0)
-    assert "loud" in capfd.readouterr().err
+    assert "loud [red]\\x1b]0;x" in capfd.readouterr().err
 
 
 def test_moments_of_the_command_line_are_in_utc() -> None:
