@@ -80,43 +80,40 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="XUELU_", env_nested_delimiter="__", extra="forbid", frozen=True, allow_inf_nan=False
     )
-    database_url: str = Field(
-        "sqlite:///xuelu.db", description="SQLAlchemy address of the SQLite or PostgreSQL database."
-    )
-    organisation: str = Field(
-        "default", min_length=1, max_length=MAX_NAME_LENGTH, description="Organisation that commands work for."
-    )
-    timezone: Annotated[str, AfterValidator(_zone)] = Field(
-        "UTC",
-        description="Time zone of organisations without one of their own: of days, hours and times without an offset.",
-    )
-    max_reject_share: Share = Field(0.05, description="A file with a larger share of bad lines is refused whole.")
-    auto_create: bool = Field(
-        False, description="Make undescribed members and items for events that name unknown ones."
-    )
-    rejects_folder: Path = Field(Path("rejects"), description="Folder for the files of bad lines.")
-    artefacts_folder: Path = Field(
-        Path("artefacts"),
-        description="Folder for what nights keep: for a night that goes on, for later ones and for the service.",
-    )
-    xapi_home_page: str = Field("", description="Account home page whose account names are member ids as they stand.")
-    lrs_user: str = Field("", description="User of `xuelu ingest xapi --from` at the record store.")
-    lrs_password: str = Field("", repr=False, description="Password of that user; only from the environment.")
-    receipt_key: str = Field(
-        "", repr=False, description="Private key that signs receipts of erasures; only from the environment."
-    )
-    host: str = Field("127.0.0.1", description="Address `xuelu serve` listens on.")
-    port: int = Field(8000, ge=0, le=65_535, description="Port `xuelu serve` listens on.")
-    max_body_bytes: int = Field(33_554_432, ge=1_024, description="Largest body of a request, in bytes.")
-    request_timeout_seconds: float = Field(
-        60.0, gt=0, le=86_400, description="A body that takes longer to arrive, or a query to answer, is given up."
-    )
-    rate_limit_per_minute: NonNegativeInt = Field(
-        60_000, description="Requests that a key may make in a minute; 0: any number."
-    )
-    cors_origins: list[str] = Field(
-        [], description="Origins whose scripts may call the service from a browser, such as https://app.example."
-    )
+    database_url: str = "sqlite:///xuelu.db"
+    """SQLAlchemy address of the SQLite or PostgreSQL database."""
+    organisation: str = Field(default="default", min_length=1, max_length=MAX_NAME_LENGTH)
+    """Organisation that commands work for."""
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    """Time zone of organisations without one of their own: of days, hours and times without an offset."""
+    max_reject_share: Share = 0.05
+    """A file with a larger share of bad lines is refused whole."""
+    auto_create: bool = False
+    """Make undescribed members and items for events that name unknown ones."""
+    rejects_folder: Path = Path("rejects")
+    """Folder for the files of bad lines."""
+    artefacts_folder: Path = Path("artefacts")
+    """Folder for what nights keep: for a night that goes on, for later ones and for the service."""
+    xapi_home_page: str = ""
+    """Account home page whose account names are member ids as they stand."""
+    lrs_user: str = ""
+    """User of `xuelu ingest xapi --from` at the record store."""
+    lrs_password: str = Field(default="", repr=False)
+    """Password of that user; only from the environment."""
+    receipt_key: str = Field(default="", repr=False)
+    """Private key that signs receipts of erasures; only from the environment."""
+    host: str = "127.0.0.1"
+    """Address `xuelu serve` listens on."""
+    port: int = Field(default=8000, ge=0, le=65_535)
+    """Port `xuelu serve` listens on."""
+    max_body_bytes: int = Field(default=33_554_432, ge=1_024)
+    """Largest body of a request, in bytes."""
+    request_timeout_seconds: float = Field(default=60.0, gt=0, le=86_400)
+    """A body that takes longer to arrive, or a query to answer, is given up."""
+    rate_limit_per_minute: NonNegativeInt = 60_000
+    """Requests that a key may make in a minute; 0: any number."""
+    cors_origins: list[str] = []
+    """Origins whose scripts may call the service from a browser, such as https://app.example."""
     weights: WeightSettings = WeightSettings()
     models: ModelSettings = ModelSettings()
     ranker: RankerSettings = RankerSettings()

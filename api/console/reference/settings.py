@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 from starlette.responses import Response
 
 from api.console.access import Analyst
 from api.console.frame import console_router, page
 from api.console.words import setting_meanings
+from infra.settings.sections import descriptions
 from infra.settings.settings import SECRET, Settings
 
 GENERAL: Final = ("timezone", "max_reject_share", "auto_create")
@@ -37,23 +37,16 @@ def settings_page(viewer: Analyst) -> Response:
 
 def shown_settings(settings: Settings) -> Iterator[tuple[str, list[Setting]]]:
     """Yield each section's name and settings, none that is secret; those outside a section come first."""
-    fields = Settings.model_fields
-    yield "", [_setting("", name, getattr(settings, name), fields[name]) for name in GENERAL]
-    for section in fields:
+    yield "", [_setting("", name, settings) for name in GENERAL]
+    for section in Settings.model_fields:
         values = getattr(settings, section)
         if isinstance(values, BaseModel) and section not in NOT_SHOWN:
-            named = type(values).model_fields.items()
-            yield (
-                section,
-                [
-                    _setting(section, name, getattr(values, name), field)
-                    for name, field in named
-                    if field.repr and not SECRET.search(name)
-                ],
-            )
+            fields = type(values).model_fields.items()
+            shown = [name for name, field in fields if field.repr and not SECRET.search(name)]
+            yield section, [_setting(section, name, values) for name in shown]
 
 
-def _setting(section: str, name: str, value: Any, field: FieldInfo) -> Setting:
+def _setting(section: str, name: str, values: BaseModel) -> Setting:
+    default = type(values).model_fields[name].get_default(call_default_factory=True)
     meaning_zh = setting_meanings().get(f"{section}.{name}".removeprefix("."))
-    default = field.get_default(call_default_factory=True)
-    return Setting(name, value, default, field.description or "", meaning_zh)
+    return Setting(name, getattr(values, name), default, descriptions(type(values))[name], meaning_zh)
