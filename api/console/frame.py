@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -19,7 +19,7 @@ from api.console.words import FOLDER, LANGUAGES, texts
 from api.dependencies import READING
 from api.protocol.route_class import Route
 from content_catalog.taxonomy import Taxonomy
-from infra.explanations.codes import codes, name_of
+from infra.explanations.codes import about, codes, name_of
 from infra.ingest.rejects import escape_formula
 
 LANGUAGE_COOKIE: Final = "xuelu_language"
@@ -208,12 +208,6 @@ def _template_functions(language: str, root: str, csrf_token: str) -> dict[str, 
     def label(field: str) -> str:
         return texts().get(field, {}).get(language, field)
 
-    def name(kind: str, code: str) -> str:
-        return name_of(kind, code, language)
-
-    def about(kind: str, code: str) -> str:
-        return codes()[kind][code][f"about_{language}"]
-
     def coded(kind: str, code: str) -> Markup:
         entry = codes()[kind].get(code)
         if entry is None:
@@ -224,7 +218,14 @@ def _template_functions(language: str, root: str, csrf_token: str) -> dict[str, 
     def csrf() -> Markup:
         return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, csrf_token)
 
-    return {"t": text, "label": label, "name": name, "about": about, "coded": coded, "csrf": csrf}
+    return {
+        "t": text,
+        "label": label,
+        "name": partial(name_of, language=language),
+        "about": partial(about, language=language),
+        "coded": coded,
+        "csrf": csrf,
+    }
 
 
 def _switch(request: Request, language: str) -> str:

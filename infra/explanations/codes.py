@@ -31,6 +31,15 @@ def name_of(kind: str, code: str, language: str) -> str:
     return codes()[kind].get(code, {}).get(language, code)
 
 
+def about(kind: str, code: str, language: str) -> str:
+    """Return the explanation of a code.
+
+    >>> about("left_out", "studied", "en")
+    'The member has studied it.'
+    """
+    return codes()[kind][code][f"about_{language}"]
+
+
 def chinese_detail(check: Mapping[str, Any]) -> str | None:
     """Return the detail of a check in Chinese; None where none is known, or facts that it names are missing.
 

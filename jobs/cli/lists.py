@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infra.errors import SettingsError
-from infra.explanations.words import CAUSES, INPUTS
+from infra.explanations.codes import about, name_of
 from jobs.cli.terminal import (
     DayOption,
     FormatOption,
@@ -215,7 +215,8 @@ def _print_explained(shown: dict[str, Any]) -> None:
         typer.echo("The events of today do not give this list any more: the scores are those by today's events.")
     if shown["filtered"]:
         left_out = [
-            (item["rank"], item["title"] or item["item_id"], CAUSES[item["cause"]]) for item in shown["filtered"]
+            (item["rank"], item["title"] or item["item_id"], about("left_out", item["cause"], "en"))
+            for item in shown["filtered"]
         ]
         print_table("not on the list", ["rank if allowed", "item", "because"], left_out)
 
@@ -232,7 +233,7 @@ def _largest_parts(breakdown: dict[str, Any] | None) -> str:
 def _print_explained_item(shown: dict[str, Any], n: int) -> None:
     missing = "not on the list" if shown["cause"] else f"not among the first {n}"
     place = missing if shown["rank"] is None else f"rank {shown['rank']}: {shown['reason']['text']}"
-    cause = f"; {CAUSES[shown['cause']]}" if shown["cause"] else ""
+    cause = f". {about('left_out', shown['cause'], 'en')}" if shown["cause"] else ""
     title = f"{shown['title'] or shown['item_id']} for {shown['member_id']} · {place}{cause}"
     breakdown = shown["breakdown"]
     if breakdown is None:
@@ -255,7 +256,7 @@ def _print_changes(compared: dict[str, Any]) -> None:
             change["change"],
             change["before"] or "-",
             change["after"] or "-",
-            INPUTS[change["cause"]],
+            name_of("cause", change["cause"], "en"),
         )
         for change in compared["changes"]
     ]

@@ -190,16 +190,16 @@ def test_why_shows_what_scores_are_made_of_and_what_is_left_out(xuelu: Run, cour
     out = xuelu("show", "d1", "-n", 3, "--explain", "--language", "en").out
     assert out == xuelu("why", "d1", "-n", 3, "--language", "en").out
     assert "not on the list" in out
-    assert "the member has studied it" in out
+    assert "The member has studied it." in out
     item_explanation = xuelu("why", "d1", first["item_id"]).out
     assert "rank 1" in item_explanation
     assert "transitions" in item_explanation
     hidden = xuelu("why", "d1", "hidden").out
-    assert "not on the list; it is hidden, not open yet, or closed" in hidden.replace("\n", " ")
+    assert "not on the list. It is hidden, not open yet, or closed." in hidden.replace("\n", " ")
     assert xuelu("why", "d1", "--since", "2026-03-02", "--json").json["changed"] == ["catalogue"], "an item has closed"
     with couriers.begin() as connection:
         connection.execute(text("UPDATE items SET hidden = true WHERE item_id = 'v5'"))
-    assert "the catalogue" in xuelu("why", "d1", "--since", "2026-03-02").out
+    assert "Catalogue" in xuelu("why", "d1", "--since", "2026-03-02").out
     assert "leave out the item" in xuelu("why", "d1", "v5", "--since", "2026-03-02").complaint
     assert "no item 'nothing'" in xuelu("why", "d1", "nothing").complaint
     assert "no lists of a night up to 2020" in xuelu("why", "d1", "--as-of", "2020-01-01").complaint
