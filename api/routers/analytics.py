@@ -1,8 +1,10 @@
 """Runs, and figures of study and push lists; small groups are suppressed."""
 
-from typing import Annotated
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from fastapi import Path, Query
+from fastapi import Depends, Path, Query
 
 from api.auth.auth import AnalyticsReader
 from api.dependencies import NowDep, SessionDep, SettingsDep
@@ -27,6 +29,25 @@ Since = Annotated[
 Until = Annotated[Day | None, Query(description="Only periods that begin before this day count.")]
 
 
+@dataclass(frozen=True, slots=True)
+class FigureRequest:
+    """Session, caller and settings of a request for figures of groups."""
+
+    session: SessionDep
+    caller: AnalyticsReader
+    settings: SettingsDep
+
+    def of(self, figures: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Return figures of the caller's organisation, with its time zone and smallest group."""
+        key = self.caller.organisation_key
+        local = organisations.local_settings(self.session, key, self.settings)
+        smallest = local.privacy.smallest_group
+        return figures(self.session, key, *arguments, **named, zone=local.timezone, min_group_size=smallest)
+
+
+FigureDep = Annotated[FigureRequest, Depends()]
+
+
 @router.get("/runs", name="list runs")
 def list_runs(session: SessionDep, caller: AnalyticsReader, page: PageDep) -> Runs:
     """Return runs, the newest first, with their counts and checks."""
@@ -44,33 +65,19 @@ def read_run(run_id: RunId, session: SessionDep, caller: AnalyticsReader) -> Run
 
 @router.get("/analytics/activity", name="read activity")
 def read_activity(
-    session: SessionDep,
-    caller: AnalyticsReader,
-    settings: SettingsDep,
+    figures: FigureDep,
     by: Annotated[Period, Query(description="Length of a period.")] = "week",
     since: Since = None,
     until: Until = None,
 ) -> Activity:
     """Return the amount of study in each week or month."""
-    key = caller.organisation_key
-    local = organisations.local_settings(session, key, settings)
-    rows = analytics.activity(
-        session,
-        key,
-        by=by,
-        since=since,
-        until=until,
-        zone=local.timezone,
-        min_group_size=local.privacy.smallest_group,
-    )
+    rows = figures.of(analytics.activity, by=by, since=since, until=until)
     return Activity.model_validate({"by": by, "rows": rows})
 
 
 @router.get("/analytics/rates", name="read rates")
 def read_rates(
-    session: SessionDep,
-    caller: AnalyticsReader,
-    settings: SettingsDep,
+    figures: FigureDep,
     by: Annotated[
         Slice,
         Query(description="By what: the list's run or strategy, the member's role and the like, the item's format."),
@@ -79,17 +86,7 @@ def read_rates(
     until: Until = None,
 ) -> Rates:
     """Return counts of shown, opened and completed items of push lists, and their rates, over whole months."""
-    key = caller.organisation_key
-    local = organisations.local_settings(session, key, settings)
-    rows = analytics.rates(
-        session,
-        key,
-        by=by,
-        since=since,
-        until=until,
-        zone=local.timezone,
-        min_group_size=local.privacy.smallest_group,
-    )
+    rows = figures.of(analytics.rates, by=by, since=since, until=until)
     return Rates.model_validate({"by": by, "rows": rows})
 
 
@@ -106,16 +103,10 @@ def read_coverage(session: SessionDep, caller: AnalyticsReader, now: NowDep, set
 
 @router.get("/analytics/items/{item_id:path}", name="read item report", responses=problems(404))
 def read_item_report(
-    item_id: Annotated[str, Path(description="Id of the item.", examples=["knots"])],
-    session: SessionDep,
-    caller: AnalyticsReader,
-    settings: SettingsDep,
+    item_id: Annotated[str, Path(description="Id of the item.", examples=["knots"])], figures: FigureDep
 ) -> ItemReport:
     """Return how many members get an item in the served run, by strategy, and its shown, opened and completed counts.
 
     The lists are those of the night; a list that is recomputed after new events may differ.
     """
-    key = caller.organisation_key
-    local = organisations.local_settings(session, key, settings)
-    report = item_report(session, key, item_id, zone=local.timezone, min_group_size=local.privacy.smallest_group)
-    return ItemReport.model_validate(report)
+    return ItemReport.model_validate(figures.of(item_report, item_id))
