@@ -34,7 +34,7 @@ REACTION_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Studies:
-    """Items rows_of up, as parallel arrays; instants in seconds since 1970, progress between 0 and 1.
+    """Items taken up, as parallel arrays; instants in seconds since 1970, progress between 0 and 1.
 
     ``liking`` is the appeal of the item to the member, in logits; ``score`` counts for quizzes only.
     """
