@@ -116,7 +116,7 @@ class RankerSettings(SettingsSection):
     max_leaf_nodes: int = Field(default=15, ge=2, le=1_000)
     """Most leaves of a tree."""
     learning_rate: PositiveFloat = 0.08
-    """How much each tree adds."""
+    """Weight with which each tree is added."""
     min_samples_leaf: Count = 60
     """Fewest candidates in a leaf."""
     l2_regularization: NonNegativeFloat = 5.0
