@@ -12,6 +12,8 @@ from infra.errors import SettingsError
 from infra.settings.settings import Settings
 from jobs.cli.terminal import (
     ACTOR,
+    MAX_COUNT,
+    MAX_DAYS,
     JsonOption,
     NowOption,
     Options,
@@ -230,9 +232,9 @@ def doctor_command(options: Options, as_of: NowOption = None) -> None:
 @app.command("simulate", epilog="\b\nExample: xuelu simulate demo --members 600 --items 400 --days 90 --seed 7")
 def simulate_command(
     folder: Annotated[Path, typer.Argument(help="Folder for the files; created if it does not exist.")],
-    members: Annotated[int, typer.Option(min=1, help="Members of the organisation.")] = 600,
-    items: Annotated[int, typer.Option(min=1, help="Items of its catalogue.")] = 400,
-    days: Annotated[int, typer.Option(min=1, help="Days the log covers.")] = 90,
+    members: Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Members of the organisation.")] = 600,
+    items: Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Items of its catalogue.")] = 400,
+    days: Annotated[int, typer.Option(min=1, max=MAX_DAYS, help="Days the log covers.")] = 90,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same files.")] = 0,
     bad_lines_share: Annotated[
         float, typer.Option(min=0, max=0.5, help="Share of lines that are bad on purpose.")

@@ -11,6 +11,7 @@ import typer
 from infra.errors import ReceiptError, SettingsError
 from jobs.cli.terminal import (
     ACTOR,
+    MAX_DAYS,
     ConfigOption,
     MemberArgument,
     Options,
@@ -23,7 +24,6 @@ from jobs.cli.terminal import (
     settings_for,
 )
 
-MAX_DAYS = 36_500
 app = typer.Typer()
 
 

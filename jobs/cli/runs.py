@@ -12,6 +12,8 @@ import typer
 from jobs.cli.help import add_group
 from jobs.cli.terminal import (
     ACTOR,
+    MAX_COUNT,
+    MAX_DAYS,
     Options,
     audit_command,
     clock,
@@ -24,7 +26,7 @@ from jobs.cli.terminal import (
 )
 
 RunArgument = Annotated[str, typer.Argument(help="Id of the run, or how it begins.")]
-RowsOption = Annotated[int, typer.Option("-n", min=1, help="Rows to show; --json has all.")]
+RowsOption = Annotated[int, typer.Option("-n", min=1, max=MAX_COUNT, help="Rows to show; --json has all.")]
 LISTED = ("run_id", "served", "status", "as_of", "made_at", "published_at", "lists")
 SHOWN = (
     "run_id",
@@ -46,7 +48,8 @@ policy_app = add_group(app, "policy", "Look at what other settings would do.")
 
 @command(runs_app, "list", "xuelu runs list -n 5")
 def list_command(
-    options: Options, n: Annotated[int, typer.Option("-n", min=1, help="Runs to list, the newest first.")] = 20
+    options: Options,
+    n: Annotated[int, typer.Option("-n", min=1, max=MAX_COUNT, help="Runs to list, the newest first.")] = 20,
 ) -> None:
     """List the stored runs, the newest first, and which one is served."""
     from sqlalchemy import select
@@ -174,7 +177,7 @@ def prune_command(
     options: Options,
     keep_days: Annotated[
         int | None,
-        typer.Option(min=1, max=36_500, help="Keep runs of so many days; by default the setting nightly.keep_days."),
+        typer.Option(min=1, max=MAX_DAYS, help="Keep runs of so many days; by default the setting nightly.keep_days."),
     ] = None,
 ) -> None:
     """Remove runs and lists that are older than what is kept.

@@ -68,6 +68,9 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 NOT_ASCII = re.compile(r"[^ -~]")
 YEARS = range(1970, 2200)
 """Those that times in files may lie in."""
+MAX_DAYS = 36_500
+MAX_COUNT = 1_000_000
+"""Bounds of options: databases and calendars have none of their own that read well."""
 MAX_SHOWN = 20
 """Values of a list that one line shows."""
 

@@ -9,7 +9,7 @@ import typer
 from content_catalog.errors import why_unreadable
 from infra.errors import SettingsError
 from jobs.cli.help import add_group
-from jobs.cli.terminal import Options, audit_command, clock, command, print_json, print_rows
+from jobs.cli.terminal import MAX_COUNT, Options, audit_command, clock, command, print_json, print_rows
 
 if TYPE_CHECKING:
     from infra.runs.experiments import Experiment
@@ -110,7 +110,9 @@ def report_command(options: Options, name: NameArgument) -> None:
 def estimate_command(
     options: Options,
     file: Annotated[Path, typer.Argument(help="Variant: a fragment of xuelu.toml, as `xuelu tune -o` writes.")],
-    n_runs: Annotated[int, typer.Option("--runs", min=1, help="Published runs, the newest, of which lists count.")] = 7,
+    n_runs: Annotated[
+        int, typer.Option("--runs", min=1, max=MAX_COUNT, help="Published runs, the newest, of which lists count.")
+    ] = 7,
     places: Annotated[int, typer.Option(min=1, max=100, help="Places from the top whose entries count.")] = 5,
     outcome: Annotated[str, typer.Option(help="opened, completed or passed.")] = "opened",
 ) -> None:

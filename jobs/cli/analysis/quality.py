@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jobs.cli.analysis.output_files import file_option
-from jobs.cli.terminal import Options, clock, command, print_json, print_rows, print_table, progress_bar
+from jobs.cli.terminal import (
+    MAX_COUNT,
+    MAX_DAYS,
+    Options,
+    clock,
+    command,
+    print_json,
+    print_rows,
+    print_table,
+    progress_bar,
+)
 
 if TYPE_CHECKING:
     from jobs.evaluation.backtest import Span
@@ -15,8 +25,10 @@ FromOption = Annotated[
     str, typer.Option("--from", help="First day at whose start, in UTC, lists are made: 2021-03-01.")
 ]
 ToOption = Annotated[str, typer.Option("--to", help="Last such day; it counts too.")]
-StepOption = Annotated[int, typer.Option(min=1, help="Days between lists.")]
-HorizonOption = Annotated[int, typer.Option(min=1, help="Days after each within which an item counts as studied next.")]
+StepOption = Annotated[int, typer.Option(min=1, max=MAX_DAYS, help="Days between lists.")]
+HorizonOption = Annotated[
+    int, typer.Option(min=1, max=MAX_DAYS, help="Days after each within which an item counts as studied next.")
+]
 LengthOption = Annotated[int, typer.Option("--k", min=1, max=60, help="Length of the lists.")]
 ReportOption = Annotated[
     Path | None, file_option(text="File for a report as one HTML page; `xuelu report` writes it in Chinese too.")
@@ -101,11 +113,15 @@ def tune_command(
     target: Annotated[str, typer.Argument(help="A model's name, or `ranker` for the learned ranking.")],
     first: FromOption,
     last: ToOption,
-    trials: Annotated[int, typer.Option(min=1, help="Trials altogether, those of an earlier search included.")] = 30,
+    trials: Annotated[
+        int, typer.Option(min=1, max=MAX_COUNT, help="Trials altogether, those of an earlier search included.")
+    ] = 30,
     timeout: Annotated[float | None, typer.Option(min=1, help="Seconds after which no new trial begins.")] = None,
     step_days: StepOption = 1,
     horizon_days: HorizonOption = 1,
-    held_out: Annotated[int, typer.Option(min=1, help="Last days that are held out of the search and reported.")] = 7,
+    held_out: Annotated[
+        int, typer.Option(min=1, max=MAX_DAYS, help="Last days that are held out of the search and reported.")
+    ] = 7,
     output: Annotated[Path | None, file_option("-o", text="File for the winner as a fragment of xuelu.toml.")] = None,
     report: ReportOption = None,
     study: Annotated[

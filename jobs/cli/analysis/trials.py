@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from jobs.cli.help import add_group
-from jobs.cli.terminal import Options, command, print_figures, print_json, print_rows, print_table
+from jobs.cli.terminal import MAX_COUNT, Options, command, print_figures, print_json, print_rows, print_table
 
 COLUMNS = ("number", "kind", "subject", "created_at", "settings_digest", "data_digest", "code_version")
 SHORT = 12
@@ -30,7 +30,9 @@ def list_command(options: Options) -> None:
 
 
 @command(group, "show", "xuelu trials show 3")
-def show_command(options: Options, number: Annotated[int, typer.Argument(min=1, help="Number of the trial.")]) -> None:
+def show_command(
+    options: Options, number: Annotated[int, typer.Argument(min=1, max=MAX_COUNT, help="Number of the trial.")]
+) -> None:
     """Show the figures of a trial; with --json its settings too."""
     from infra.runs import trials
 
@@ -56,8 +58,8 @@ def show_command(options: Options, number: Annotated[int, typer.Argument(min=1, 
 @command(group, "compare", "xuelu trials compare 3 4")
 def compare_command(
     options: Options,
-    first: Annotated[int, typer.Argument(min=1, help="Number of a trial.")],
-    second: Annotated[int, typer.Argument(min=1, help="Number of the other trial.")],
+    first: Annotated[int, typer.Argument(min=1, max=MAX_COUNT, help="Number of a trial.")],
+    second: Annotated[int, typer.Argument(min=1, max=MAX_COUNT, help="Number of the other trial.")],
 ) -> None:
     """Compare the settings and the figures of two trials.
 
@@ -85,7 +87,8 @@ def export_command(
     options: Options,
     server: Annotated[str, typer.Argument(help="Address of an MLflow tracking server.")],
     numbers: Annotated[
-        list[int] | None, typer.Argument(min=1, help="Numbers of trials; by default all.", show_default=False)
+        list[int] | None,
+        typer.Argument(min=1, max=MAX_COUNT, help="Numbers of trials; by default all.", show_default=False),
     ] = None,
     experiment: Annotated[str, typer.Option(help="Experiment of MLflow; created if it does not exist.")] = "xuelu",
     no_pages: Annotated[bool, typer.Option("--no-pages", help="Store no report as an artefact.")] = False,

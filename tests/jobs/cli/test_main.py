@@ -20,12 +20,12 @@ from tests.together import together
 Run = Callable[..., Any]
 
 
-def commands_below(group: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Return the words of all commands, those in groups after the group's."""
-    commands: list[tuple[str, ...]] = []
+def commands_below(group: Any, before: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Return all commands by their words, those in groups after the group's."""
+    commands: dict[tuple[str, ...], Any] = {}
     for name, command in group.commands.items():
         words = (*before, name)
-        commands += commands_below(command, words) if hasattr(command, "commands") else [words]
+        commands |= commands_below(command, words) if hasattr(command, "commands") else {words: command}
     return commands
 
 
@@ -63,6 +63,18 @@ def test_every_option_says_what_it_is_for(bare: Run, command: tuple[str, ...]) -
         after = options.split(line, 1)[1].splitlines()
         descriptions = line.split("  ", 2)[2:] or after[1:2]
         assert "".join(descriptions).strip(), line
+
+
+def test_every_whole_number_is_bounded() -> None:
+    """Larger ones than databases and calendars take ended in a traceback."""
+    numbers = [
+        each
+        for command in COMMANDS.values()
+        for each in command.params
+        if "int" in str(each.type_descriptor.annotation)
+    ]
+    assert len(numbers) > 20
+    assert [each.name for each in numbers if each.max is None] == ["seed"]
 
 
 def test_without_a_command_the_help_is_shown(bare: Run) -> None:
