@@ -180,10 +180,12 @@ class Client(Connection):
                 raise
 
     def bulk_upsert(
-        self, kind: Kind, lines: bytes | str | Iterable[bytes], *, as_: Literal["csv", "jsonl"] = "csv"
+        self, kind: Kind, lines: bytes | str | Iterable[bytes | str], *, as_: Literal["csv", "jsonl"] = "csv"
     ) -> BulkResult:
         """Create or update many records of a kind from CSV with a header, or JSON Lines; an open file, too."""
-        content = lines if isinstance(lines, bytes | str) else b"".join(lines)  # read once, for all attempts
+        content = lines
+        if not isinstance(lines, bytes | str):  # read once, for all attempts
+            content = b"".join(line.encode() if isinstance(line, str) else line for line in lines)
         return self._json("POST", address(kind, "bulk"), content=content, headers={"Content-Type": BODIES[as_]})
 
     def waive(self, member_id: str, requirement_id: str, *, reason: str | None = None) -> Record:

@@ -110,7 +110,8 @@ def test_times_and_days_are_sent_as_json_has_them() -> None:
 
 def test_a_bulk_body_of_a_file_is_sent_whole_in_each_attempt() -> None:
     client, answers = client_of(httpx2.Response(503), httpx2.Response(200, json={"stored": 1}))
-    assert client.bulk_upsert("items", io.BytesIO(b"item_id\na\n"))["stored"] == 1
+    for file in (io.BytesIO(b"item_id\na\n"), io.StringIO("item_id\na\n")):
+        assert client.bulk_upsert("items", file)["stored"] == 1
     assert client.bulk_upsert("items", "item_id\na\n")["stored"] == 1
     assert {request.content for request in answers.requests} == {b"item_id\na\n"}
     assert len(answers.requests) == 3
