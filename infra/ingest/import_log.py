@@ -1,19 +1,21 @@
 """Log of imports: line counts and reject reasons of every file."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from infra.catalog import organisations
 from infra.catalog.store import NUL
 from infra.db.core_tables import imports
+from infra.db.engine import transaction
 from infra.errors import NotFoundError
 from infra.ingest import rejects
 
@@ -62,6 +64,24 @@ def record(
     identity = {"import_id": new_id, "kind": counts.kind, "file_name": counts.file_name}
     session.execute(insert(imports).values(organisation_key=organisation_key, **identity, **values))
     return new_id
+
+
+@contextmanager
+def entry(engine: Engine, organisation_key: int, counts: ImportCounts, *, now: datetime) -> Iterator[str]:
+    """Log an import as unfinished while its file is read and written, and yield its id.
+
+    An erasure names the file then, as it may bring the member back. Where the import fails before anything is stored
+    nothing of it stays in the log.
+    """
+    with transaction(engine) as session:
+        import_id = record(session, organisation_key, counts, status="unfinished", now=now)
+    try:
+        yield import_id
+    except BaseException:
+        begun = (imports.c.import_id == import_id) & (imports.c.status == "unfinished") & (imports.c.rows == 0)
+        with transaction(engine) as session:
+            session.execute(delete(imports).where(begun))
+        raise
 
 
 def totals(session: Session, organisation_key: int) -> dict[str, Any]:

@@ -121,7 +121,12 @@ def ingest(  # noqa: PLR0913 - options of one import
     with transaction(engine) as session:
         organisation_key = organisations.ensure(session, settings.organisation, now=now)
         folders.record(session, organisation_key, folders.REJECTS, settings.rejects_folder)
-    with Spool(slice_rows) as slices, rejects.rejects_writer(rejects_file) as reject:
+    counts = ImportCounts(kind, file.name)
+    with (
+        Spool(slice_rows) as slices,
+        rejects.rejects_writer(rejects_file) as reject,
+        import_log.entry(engine, organisation_key, counts, now=now) as import_id,
+    ):
         try:
             with transaction(engine) as session:
                 importer = Importer(session, organisation_key, file, now=now, timezone=settings.timezone)
@@ -136,14 +141,13 @@ def ingest(  # noqa: PLR0913 - options of one import
         except ImportRefusedError:
             counts.duplicates = 0
             with transaction(engine) as session:
-                import_log.record(session, organisation_key, counts, status="refused", now=now)
+                import_log.record(session, organisation_key, counts, status="refused", now=now, import_id=import_id)
             raise
-        import_id = None
         with transaction(engine) as session:
             creates = settings.auto_create and file.of_events
             unknown = _unknown_ids(session, organisation_key, importer) if creates else {}
             if len(slices) > 1:
-                import_id = import_log.record(session, organisation_key, counts, status="unfinished", now=now)
+                import_log.record(session, organisation_key, counts, status="unfinished", now=now, import_id=import_id)
         parts = iter(slices)
         for number in range(1, len(slices)):
             with transaction(engine) as session:

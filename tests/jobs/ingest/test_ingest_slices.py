@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
+from content_catalog.errors import FileUnreadableError
 from infra.catalog import organisations
 from infra.db.core_tables import events, imports, items
 from infra.db.engine import transaction
@@ -71,6 +72,22 @@ def test_an_import_that_stops_half_way_is_unfinished_and_completed_by_importing_
     assert stored(engine) == (4, [("unfinished", 0, 0)])
     in_slices(HEADER + "".join(LINES))
     assert stored(engine) == (10, [("unfinished", 0, 0), ("imported", 6, 4)])
+
+
+@pytest.mark.parametrize("text", [HEADER + "".join(LINES), "no,columns\n1,2\n"])
+def test_an_import_is_unfinished_while_its_file_is_read_and_leaves_no_entry_if_that_stops(
+    engine: Engine, in_slices: Slices, text: str
+) -> None:
+    seen = []
+
+    def stop(share: float) -> None:
+        seen.append((share, stored(engine)))
+        raise KeyboardInterrupt
+
+    with pytest.raises((KeyboardInterrupt, FileUnreadableError)):
+        in_slices(text, progress=stop)
+    assert seen == [(0.3, (0, [("unfinished", 0, 0)]))] * text.startswith(HEADER)
+    assert stored(engine) == (0, [])
 
 
 def test_a_refused_file_of_many_slices_stores_nothing(engine: Engine, in_slices: Slices) -> None:
