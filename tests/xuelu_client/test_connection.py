@@ -114,7 +114,7 @@ def test_a_bulk_body_of_a_file_is_sent_whole_in_each_attempt() -> None:
         assert client.bulk_upsert("items", file)["stored"] == 1
     assert client.bulk_upsert("items", "item_id\na\n")["stored"] == 1
     assert {request.content for request in answers.requests} == {b"item_id\na\n"}
-    assert len(answers.requests) == 3
+    assert len(answers.requests) == 4
 
 
 @pytest.mark.parametrize("answer", [httpx2.ReadTimeout("slow"), httpx2.Response(503, text="away")])
