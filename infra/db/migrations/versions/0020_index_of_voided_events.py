@@ -20,7 +20,3 @@ def _rename(before: str, after: str) -> None:
 
 def upgrade() -> None:
     _rename(OLD, NEW)
-
-
-def downgrade() -> None:
-    _rename(NEW, OLD)
