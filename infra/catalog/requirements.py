@@ -52,13 +52,7 @@ def waivers_of(session: Session, organisation_key: int, member_id: str) -> list[
 
 
 def end_waiver(session: Session, organisation_key: int, member_id: str, requirement_id: str) -> None:
-    """Delete a waiver: the requirement holds for the member again.
-
-    Raises
-    ------
-    NotFoundError
-        It is not waived for the member.
-    """
+    """Delete a waiver: the requirement holds for the member again."""
     own = (
         (waivers.c.organisation_key == organisation_key)
         & (waivers.c.member_id == member_id)

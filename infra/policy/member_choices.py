@@ -95,14 +95,7 @@ def saved_of(session: Session, organisation_key: int, member_id: str) -> list[di
 
 
 def unsave(session: Session, organisation_key: int, member_id: str, item_id: str) -> None:
-    """Take an item off those that a member saved.
-
-    Raises
-    ------
-    UnknownMemberError
-    NotFoundError
-        The member did not save it.
-    """
+    """Take an item off those that a member saved."""
     catalog.member(session, organisation_key, member_id)
     own = and_(_own(organisation_key, member_id), member_choices.c.value == item_id)
     deleted = delete(member_choices).where(own).returning(member_choices.c.value)

@@ -279,13 +279,7 @@ def needs_general(stored: StoredList) -> bool:
 
 
 def checked(stored: StoredList | None, member_id: str) -> StoredList:
-    """Return a stored list.
-
-    Raises
-    ------
-    UnknownMemberError, NoPublishedRunError
-        The organisation has no such member, or no published run.
-    """
+    """Return a stored list."""
     if stored is None:
         raise catalog.unknown_member(member_id)
     if stored.run_key is None:

@@ -105,13 +105,7 @@ class OnlineModel:
         return self._deleted_topics.get(member_id, "") != deleted_topics
 
     def interactions(self, session: Session, organisation_key: int, member_id: str, *, now: datetime) -> Interactions:
-        """Return the interactions of one member until now.
-
-        Raises
-        ------
-        UnknownMemberError
-            The organisation has no such member any more.
-        """
+        """Return the interactions of one member until now."""
         profile = current_profile(session, organisation_key, member_id, now=now)
         return self.interactions_with(session, organisation_key, profile, before=now)
 
