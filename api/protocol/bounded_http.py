@@ -2,19 +2,25 @@
 
 Without them a head of any size and number of headers is collected, connections that send nothing or half a head stay
 open for ever, and as many of them as there are file descriptors shut everyone out. So do clients that read no answers.
-Trailers after a body, which the parser collects, have no bound either.
+Trailers after a body, which the parser collects, have no bound either. And what follows a request that asks for another
+protocol is lost, or read as a further request, although none is spoken here (Kludex/uvicorn issue 2722).
 """
 
 import asyncio
+import re
 import resource
 from collections import OrderedDict
 from http import HTTPStatus
 from itertools import chain
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import orjson
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+if TYPE_CHECKING:
+    from array import array
 
 MAX_HEAD_BYTES: Final = 65_536
 """Request line and headers."""
@@ -33,6 +39,7 @@ SLICE_BYTES: Final = 16_384
 RESERVED_DESCRIPTORS: Final = 128
 """File descriptors that connections leave to the database, files and logs."""
 MIN_CONNECTIONS: Final = 16
+UPGRADE: Final = re.compile(rb"upgrade", re.IGNORECASE)
 
 
 def max_connections(descriptors: int) -> int:
@@ -42,6 +49,21 @@ def max_connections(descriptors: int) -> int:
     (896, 16)
     """
     return max(MIN_CONNECTIONS, descriptors - RESERVED_DESCRIPTORS)
+
+
+class _Parser(HttpRequestParser):
+    """Parser that stops after a head that asks for another protocol, and leaves the rest to its protocol."""
+
+    def __init__(self, protocol: "BoundedHttp") -> None:
+        super().__init__(protocol)
+        self._protocol = protocol
+
+    def feed_data(self, data: "bytes | bytearray | memoryview[int] | array[int]") -> None:
+        """Parse data."""
+        try:
+            super().feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._protocol.unread = bytes(data)[upgrade.args[0] :]
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -58,6 +80,8 @@ class BoundedHttp(HttpToolsProtocol):
     sending: ClassVar[OrderedDict["BoundedHttp", None]] = OrderedDict()
     limit: ClassVar[int] = max_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
+    unread = b""
+    _plain_head = b""
     _in_head = True
     _head_bytes = 0
     _bytes_since_body = 0
@@ -70,6 +94,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's types differ
         """Begin to wait for a request."""
         super().connection_made(transport)
+        self.parser = _Parser(self)
         self._wait()
         self._start_timer()
         if len(self.connections) > self.limit:
@@ -99,6 +124,8 @@ class BoundedHttp(HttpToolsProtocol):
             size = SLICE_BYTES if self._in_head else len(data)
             part, data = data[:size], data[size:]
             super().data_received(part)
+            while self._plain_head and not self._refused:
+                super().data_received(self._plain_again())
             if self.transport.is_closing() or self.parser is None:
                 return
             if self._in_head:
@@ -116,7 +143,13 @@ class BoundedHttp(HttpToolsProtocol):
         self._start_timer()
 
     def on_headers_complete(self) -> None:
-        """Start to answer a request whose head is whole."""
+        """Start to answer a request whose head is whole; one that asks for another protocol is read again without."""
+        if self.parser.should_upgrade() and (method := self.parser.get_method()) != b"CONNECT":
+            lines = [b"%s %s HTTP/%s" % (method, self.url, self.parser.get_http_version().encode())]
+            for name, value in self.headers:
+                lines.append(b"%s: %s" % (name, UPGRADE.sub(b"-", value) if name == b"connection" else value))
+            self._plain_head = b"\r\n".join([*lines, b"", b""])
+            return
         self._in_head = False
         self._bytes_since_body = 0
         self._stop_timer()
@@ -132,6 +165,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request; the next head may come in the same data."""
+        if self._plain_head:
+            return
         self._in_head = True
         self._head_bytes = 0
         self.sending.pop(self, None)
@@ -177,6 +212,12 @@ class BoundedHttp(HttpToolsProtocol):
         self._stop_write_timer()
         if not self._is_idle():
             self.waiting.pop(self, None)
+
+    def _plain_again(self) -> bytes:
+        """Return the head of a request without the wish for another protocol, and what was sent after it."""
+        data = self._plain_head + self.unread
+        self._plain_head, self.unread, self.parser = b"", b"", _Parser(self)
+        return data
 
     def _start_write_timer(self) -> None:
         unread = self.transport.get_write_buffer_size()

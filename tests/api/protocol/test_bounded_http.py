@@ -94,6 +94,32 @@ def test_requests_one_after_the_other_and_pipelined_are_answered() -> None:
     assert against(work) == [(200, b"/a 0"), (200, b"/b 300000"), (200, b"/a 0"), (200, b"/a 0")]
 
 
+@pytest.mark.parametrize("connection", [b"Upgrade, HTTP2-Settings\r\nUpgrade: h2c", b"upgrade\r\nUpgrade: websocket"])
+@pytest.mark.parametrize(
+    ("framing", "body", "length"),
+    [
+        (b"Content-Length: %d" % len(GET), GET, len(GET)),
+        (b"Transfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n", 3),
+    ],
+)
+def test_the_body_of_a_request_that_asks_for_another_protocol_is_no_further_request(
+    connection: bytes, framing: bytes, body: bytes, length: int
+) -> None:
+    head = b"POST /b HTTP/1.1\r\nHost: x\r\nConnection: %s\r\n%s\r\n\r\n" % (connection, framing)
+
+    async def work(connect: Connect) -> list[Any]:
+        reader, writer = await connect()
+        answers = []
+        for parts in ([head + body + head + body + GET], [head, body + head[:60], head[60:-1], b"\n" + body, GET]):
+            for part in parts:
+                writer.write(part)
+                await asyncio.sleep(0.01)
+            answers += [await answer(reader) for _ in range(3)]
+        return answers
+
+    assert against(work) == [(200, b"/b %d" % length), (200, b"/b %d" % length), (200, b"/a 0")] * 2
+
+
 @pytest.mark.parametrize(
     "head",
     [
