@@ -211,6 +211,8 @@ def _print_explained(shown: dict[str, Any]) -> None:
     typer.echo(
         "Small parts are left out; --json has all. Rules may place an item wherever its score is; its reason says so."
     )
+    if shown["strategy"] != "history":
+        typer.echo("The part `history` counts that there is no study to go by.")
     if not shown["reproduced"]:
         typer.echo("The events of today do not give this list any more: the scores are those by today's events.")
     if shown["filtered"]:

@@ -191,6 +191,9 @@ def test_why_shows_what_scores_are_made_of_and_what_is_left_out(xuelu: Run, cour
     assert out == xuelu("why", "d1", "-n", 3, "--language", "en").out
     assert "not on the list" in out
     assert "The member has studied it." in out
+    no_study = "The part `history` counts that there is no study to go by."
+    assert no_study not in out
+    assert no_study in xuelu("why", "private", "-n", 3).out
     item_explanation = xuelu("why", "d1", first["item_id"]).out
     assert "rank 1" in item_explanation
     assert "transitions" in item_explanation
