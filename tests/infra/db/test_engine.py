@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.util import CommandError
-from sqlalchemy import Engine, ForeignKey, create_engine, inspect, select, text
+from sqlalchemy import Engine, ForeignKey, create_engine, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
@@ -41,6 +41,14 @@ def test_a_table_that_differs_from_the_declared_one_is_noticed(engine: Engine) -
         alembic(engine, "check")
 
 
+def test_migrations_go_down_to_nothing_and_up_again(engine: Engine) -> None:
+    alembic(engine, "downgrade", "base")
+    assert set(inspect(engine).get_table_names()) == {"alembic_version"}
+    migrate(engine)
+    assert set(inspect(engine).get_table_names()) == {"alembic_version", *metadata.tables}
+    alembic(engine, "check")
+
+
 def test_tables_stand_in_their_primary_key_where_the_code_says_so(tmp_path: Path, open_engine: OpenEngine) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'own.db'}")
     migrate(engine)
@@ -52,6 +60,34 @@ def test_tables_stand_in_their_primary_key_where_the_code_says_so(tmp_path: Path
         if not declared_table.dialect_options["sqlite"]["with_rowid"]
     }
     assert without_rowid == declared != set()
+
+
+@pytest.mark.usefixtures("served")
+def test_rows_are_kept_by_downgrades_and_upgrades(engine: Engine) -> None:
+    def rows() -> dict[str, list[str]]:
+        with engine.connect() as connection:
+            return {
+                name: sorted(map(repr, connection.execute(select(table)))) for name, table in metadata.tables.items()
+            }
+
+    ids_by_key = text("UPDATE imports SET import_id = 'im_' || import_key")  # 0027 draws others
+    with engine.begin() as connection:
+        connection.execute(ids_by_key)
+        connection.execute(text("UPDATE runs SET data_quality = NULL"))  # 0032 makes the column empty
+        for table in ("items", "members"):
+            connection.execute(update(metadata.tables[table]).values(updated_at=None))  # as 0037 makes the column
+    before = rows()
+    assert all(before[name] for name in ("members", "lists", "list_entries", "display_metadata", "catalogue_versions"))
+    assert any("'rank'" in row for row in before["run_steps"])
+    alembic(engine, "downgrade", "0010")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM archived_faces WHERE face <> ''")).scalar_one() > 0
+    migrate(engine)
+    with engine.begin() as connection:
+        # 0021 makes the column empty: a run without it has models of its own moment.
+        connection.execute(text("UPDATE runs SET models_as_of = as_of"))
+        connection.execute(ids_by_key)
+    assert rows() == before | {"data_folders": []}, "which 0016 makes, and later nights and imports record"
 
 
 def test_migrating_twice_keeps_what_is_there(engine: Engine, now: datetime) -> None:

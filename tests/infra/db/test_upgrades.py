@@ -148,7 +148,7 @@ def test_a_killed_upgrade_leaves_a_database_of_the_first_release_as_it_was_and_t
 
 
 @pytest.mark.usefixtures("empty")
-def test_a_database_of_the_last_commit_before_the_renaming_comes_along(engine: Engine) -> None:
+def test_a_database_of_the_last_commit_before_the_renaming_comes_along_and_goes_back(engine: Engine) -> None:
     at(engine, BEFORE_PLAIN_WORDS)
     rows = fill(engine)
     address = '{"actor":{"mbox":"mailto:li@Example.ORG"},"object":{"mbox":"mailto:an@example.org"}}'
@@ -166,6 +166,14 @@ def test_a_database_of_the_last_commit_before_the_renaming_comes_along(engine: E
     assert_rows_are_there(engine, rows)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(DISTINCT import_id) FROM imports")).scalar_one() == ROWS
+    with changing(engine) as config:
+        command.downgrade(config, BEFORE_PLAIN_WORDS)
+    assert_rows_are_there(engine, rows)
+    with changing(engine) as config:
+        command.downgrade(config, FIRST_RELEASE)
+        command.downgrade(config, "base")
+    assert set(inspect(engine).get_table_names()) == {"alembic_version"}
+    migrate(engine)
     assert set(inspect(engine).get_table_names()) == {*metadata.tables, "alembic_version"}
 
 

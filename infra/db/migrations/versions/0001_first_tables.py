@@ -144,3 +144,16 @@ def upgrade() -> None:
         sa.Column("item_id", sa.Text(), primary_key=True),
         sa.Column("entries", sa.Text(), nullable=False),
     )
+
+
+def downgrade() -> None:
+    op.drop_table("similar_items")
+    op.drop_table("lists")
+    op.drop_table("list_entries")
+    op.drop_table("taxonomy_codes")
+    op.drop_table("runs")
+    op.drop_table("members")
+    op.drop_table("items")
+    op.drop_table("imports")
+    op.drop_table("events")
+    op.drop_table("organisations")

@@ -17,3 +17,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_events_member_id", "events", ["organisation_key", "member_id"])
     op.create_index("ix_lists_organisation_key_list_id", "lists", ["organisation_key", "list_id"])
+
+
+def downgrade() -> None:
+    op.drop_index("ix_lists_organisation_key_list_id", table_name="lists")
+    op.drop_index("ix_events_member_id", table_name="events")
+    op.drop_index("ix_events_push_list_id", table_name="events")

@@ -37,3 +37,8 @@ def upgrade() -> None:
     op.create_index(
         "ix_statement_terms_organisation_key_stored_at", "statement_terms", ["organisation_key", "stored_at"]
     )
+
+
+def downgrade() -> None:
+    op.drop_table("statement_terms")
+    op.drop_table("statements")

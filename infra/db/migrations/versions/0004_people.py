@@ -33,3 +33,13 @@ def upgrade() -> None:
         sqlite_where=sa.text("shared IS 1"),
         postgresql_where=sa.text("shared IS true"),
     )
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("items") as batch_op:
+        batch_op.drop_index("ix_items_shared")
+        batch_op.drop_column("shared")
+    with op.batch_alter_table("organisations") as batch_op:
+        batch_op.drop_column("keep_events_days")
+    op.drop_table("study_totals")
+    op.drop_table("units")

@@ -54,3 +54,8 @@ def upgrade() -> None:
         sa.Column("secret", sa.Text(), nullable=False),
         _organisation_of("audit_subjects"),
     )
+
+
+def downgrade() -> None:
+    for table in ("audit_subjects", "audit_entries", "audit_heads", "api_keys"):
+        op.drop_table(table)

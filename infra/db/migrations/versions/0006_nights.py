@@ -79,3 +79,27 @@ def _by_content() -> None:
     rows = [{"organisation_key": key, "content": sha, "entries": text} for (key, sha), text in distinct.items()]
     if rows:
         connection.execute(sa.insert(by_content), rows)
+
+
+def downgrade() -> None:
+    """Take back: the lists of all runs are gone, the next night makes new ones."""
+    op.drop_table("archived_faces")
+    op.drop_table("run_steps")
+    op.execute("DELETE FROM lists")
+    op.execute("DELETE FROM similar_items")
+    op.execute("DELETE FROM runs")
+    op.drop_table("list_entries")
+    op.create_table(
+        "list_entries",
+        sa.Column("organisation_key", sa.Integer(), sa.ForeignKey("organisations.organisation_key"), primary_key=True),
+        sa.Column("run_key", KEY, sa.ForeignKey("runs.run_key"), primary_key=True),
+        sa.Column("number", sa.Integer(), primary_key=True),
+        sa.Column("entries", sa.Text(), nullable=False),
+    )
+    with op.batch_alter_table("lists") as batch_op:
+        batch_op.drop_column("content")
+        batch_op.drop_column("language")
+        batch_op.add_column(sa.Column("number", sa.Integer(), nullable=False))
+    with op.batch_alter_table("runs") as batch_op:
+        batch_op.drop_column("seeds")
+        batch_op.drop_column("published_at")

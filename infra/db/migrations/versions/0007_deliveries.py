@@ -88,3 +88,15 @@ def upgrade() -> None:
     op.add_column("members", sa.Column("pushes", sa.Boolean()))
     op.add_column("members", sa.Column("study_hours", sa.Text()))
     op.add_column("members", sa.Column("quiet_hours", sa.Text()))
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("members") as batch_op:
+        batch_op.drop_column("quiet_hours")
+        batch_op.drop_column("study_hours")
+        batch_op.drop_column("pushes")
+
+    op.drop_table("delivery_attempts")
+    op.drop_table("endpoint_secrets")
+    op.drop_table("deliveries")
+    op.drop_table("endpoints")

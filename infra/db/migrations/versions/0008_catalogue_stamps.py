@@ -19,3 +19,11 @@ def upgrade() -> None:
         ),
         sa.Column("stamp", sa.BigInteger(), nullable=False),
     )
+
+
+def downgrade() -> None:
+    on_sqlite = op.get_bind().dialect.name == "sqlite"
+    for table in ("items", "taxonomy_codes"):
+        for event in ("insert", "update", "delete"):
+            op.execute(f"DROP TRIGGER IF EXISTS {table}_{event}" + ("" if on_sqlite else f" ON {table}"))
+    op.drop_table("catalogue_stamps")

@@ -15,3 +15,7 @@ def upgrade() -> None:
         sa.Column("sha2", sa.Text(), primary_key=True),
         sa.Column("content", sa.LargeBinary(), nullable=False),
     )
+
+
+def downgrade() -> None:
+    op.drop_table("statement_attachments")

@@ -15,3 +15,7 @@ def upgrade() -> None:
         sa.Column("caller", sa.Text(), primary_key=True),
         sa.Column("count", sa.Integer(), nullable=False),
     )
+
+
+def downgrade() -> None:
+    op.drop_table("rate_counts")

@@ -15,6 +15,10 @@ def upgrade() -> None:
     _make_anew(sqlite_with_rowid=False)
 
 
+def downgrade() -> None:
+    _make_anew(sqlite_with_rowid=True)
+
+
 def _make_anew(*, sqlite_with_rowid: bool) -> None:
     if op.get_bind().dialect.name != "sqlite":
         return

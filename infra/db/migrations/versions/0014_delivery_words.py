@@ -12,3 +12,9 @@ def upgrade() -> None:
     """Rename the columns."""
     for table, old, new in RENAMED:
         op.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
+
+
+def downgrade() -> None:
+    """Give the columns their old names back."""
+    for table, old, new in RENAMED:
+        op.execute(f"ALTER TABLE {table} RENAME COLUMN {new} TO {old}")

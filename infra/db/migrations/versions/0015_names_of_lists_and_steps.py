@@ -26,6 +26,18 @@ def upgrade() -> None:
     _rename_steps(STEPS)
 
 
+def downgrade() -> None:
+    _drop_triggers("raise_catalogue_version")
+    op.execute("ALTER TABLE lists RENAME COLUMN strategy TO path")
+    op.execute("ALTER TABLE lists RENAME COLUMN entries_hash TO content")
+    op.execute("ALTER TABLE list_entries RENAME COLUMN entries_hash TO content")
+    _display_metadata("archived_faces", "face")
+    _move("display_metadata", "archived_faces", {**DISPLAYED, "fields": "face"})
+    _catalogue_versions("catalogue_stamps", "stamp")
+    _move("catalogue_versions", "catalogue_stamps", {**OWNED, "version": "stamp"})
+    _rename_steps({new: old for old, new in STEPS.items()})
+
+
 def _drop_triggers(function: str) -> None:
     """Drop the triggers of the old table; the ones of the new one are made after all migrations."""
     on_sqlite = op.get_bind().dialect.name == "sqlite"

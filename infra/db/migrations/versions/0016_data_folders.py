@@ -15,3 +15,7 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(), primary_key=True),
         sa.Column("host", sa.Text(), nullable=False),
     )
+
+
+def downgrade() -> None:
+    op.drop_table("data_folders")

@@ -14,3 +14,7 @@ def upgrade() -> None:
         sa.Column("url", sa.Text(), primary_key=True),
         sa.Column("pulled_until", sa.BigInteger(), nullable=False),
     )
+
+
+def downgrade() -> None:
+    op.drop_table("statement_sources")

@@ -10,3 +10,7 @@ down_revision = "0018"
 def upgrade() -> None:
     accepts = sa.Column("accepts_shared", sa.Boolean(), nullable=False, server_default=sa.false())
     op.add_column("organisations", accepts)
+
+
+def downgrade() -> None:
+    op.drop_column("organisations", "accepts_shared")

@@ -20,3 +20,7 @@ def _rename(before: str, after: str) -> None:
 
 def upgrade() -> None:
     _rename(OLD, NEW)
+
+
+def downgrade() -> None:
+    _rename(NEW, OLD)

@@ -9,3 +9,7 @@ down_revision = "0020"
 
 def upgrade() -> None:
     op.add_column("runs", sa.Column("models_as_of", sa.BigInteger()))
+
+
+def downgrade() -> None:
+    op.drop_column("runs", "models_as_of")

@@ -9,3 +9,7 @@ down_revision = "0021"
 
 def upgrade() -> None:
     op.add_column("organisations", sa.Column("erasure_key", sa.Text()))
+
+
+def downgrade() -> None:
+    op.drop_column("organisations", "erasure_key")

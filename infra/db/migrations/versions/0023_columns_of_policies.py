@@ -20,3 +20,9 @@ def upgrade() -> None:
     for table, columns in (("items", ITEMS), ("members", MEMBERS)):
         for name, kind in columns.items():
             op.add_column(table, sa.Column(name, kind))
+
+
+def downgrade() -> None:
+    for table, columns in (("members", MEMBERS), ("items", ITEMS)):
+        for name in reversed(columns):
+            op.drop_column(table, name)

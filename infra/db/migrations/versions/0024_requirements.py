@@ -56,3 +56,11 @@ def upgrade() -> None:
     op.add_column("members", sa.Column("role_since", sa.BigInteger()))
     op.add_column("lists", sa.Column("required", sa.Text()))
     op.add_column("lists", sa.Column("pace_seconds", sa.Double()))
+
+
+def downgrade() -> None:
+    op.drop_column("lists", "pace_seconds")
+    op.drop_column("lists", "required")
+    op.drop_column("members", "role_since")
+    for table in ("completions", "waivers", "requirements"):
+        op.drop_table(table)

@@ -19,3 +19,9 @@ def upgrade() -> None:
     )
     op.add_column("lists", sa.Column("experiment", sa.Text()))
     op.add_column("lists", sa.Column("variant", sa.Text()))
+
+
+def downgrade() -> None:
+    op.drop_column("lists", "variant")
+    op.drop_column("lists", "experiment")
+    op.drop_table("experiments")

@@ -16,3 +16,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
     )
+
+
+def downgrade() -> None:
+    op.drop_table("console_sessions")

@@ -18,3 +18,9 @@ def upgrade() -> None:
     with op.batch_alter_table("imports") as batch:
         batch.alter_column("import_id", nullable=False)
         batch.create_unique_constraint("uq_imports_import_id", ["import_id"])
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("imports") as batch:
+        batch.drop_constraint("uq_imports_import_id", type_="unique")
+        batch.drop_column("import_id")

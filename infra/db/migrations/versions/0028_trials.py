@@ -25,3 +25,7 @@ def upgrade() -> None:
         sa.Column("settings", JSON_VALUE, nullable=False),
         sa.Column("results", JSON_VALUE, nullable=False),
     )
+
+
+def downgrade() -> None:
+    op.drop_table("trials")

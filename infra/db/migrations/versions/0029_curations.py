@@ -23,3 +23,8 @@ def upgrade() -> None:
         sa.Column("places", sa.Double()),
     )
     op.add_column("lists", sa.Column("curated", sa.Text()))
+
+
+def downgrade() -> None:
+    op.drop_column("lists", "curated")
+    op.drop_table("curations")

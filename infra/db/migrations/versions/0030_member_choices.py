@@ -17,3 +17,8 @@ def upgrade() -> None:
         sa.Column("chosen_at", sa.BigInteger(), nullable=False),
     )
     op.add_column("lists", sa.Column("saved", sa.Text()))
+
+
+def downgrade() -> None:
+    op.drop_column("lists", "saved")
+    op.drop_table("member_choices")

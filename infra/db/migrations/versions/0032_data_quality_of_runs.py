@@ -10,3 +10,7 @@ down_revision = "0031"
 
 def upgrade() -> None:
     op.add_column("runs", sa.Column("data_quality", sa.JSON().with_variant(JSONB(), "postgresql")))
+
+
+def downgrade() -> None:
+    op.drop_column("runs", "data_quality")

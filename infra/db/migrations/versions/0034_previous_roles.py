@@ -12,3 +12,8 @@ COLUMNS = {"previous_role": sa.Text, "previous_industry": sa.Text, "moved_on": s
 def upgrade() -> None:
     for name, kind in COLUMNS.items():
         op.add_column("members", sa.Column(name, kind()))
+
+
+def downgrade() -> None:
+    for name in COLUMNS:
+        op.drop_column("members", name)

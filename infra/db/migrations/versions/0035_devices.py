@@ -10,3 +10,8 @@ down_revision = "0034"
 def upgrade() -> None:
     op.add_column("members", sa.Column("devices", sa.Text()))
     op.create_index("ix_items_format", "items", ["format"])
+
+
+def downgrade() -> None:
+    op.drop_index("ix_items_format", table_name="items")
+    op.drop_column("members", "devices")
