@@ -106,7 +106,12 @@ def query_parameters(dependant: Dependant) -> Iterator[tuple[str, Any]]:
 
 
 def check_names(values: Mapping[str, Sequence[str]], *, names: AbstractSet[str], repeatable: AbstractSet[str]) -> None:
-    """Refuse a query that holds an unknown parameter, or a single one several times."""
+    """Do nothing where a query holds known parameters only, each single one once.
+
+    Raises
+    ------
+    MalformedRequestError
+    """
     unknown = sorted(values.keys() - names)
     if unknown:
         raise MalformedRequestError(f"unknown parameter {unknown[0]!r}; known: {', '.join(sorted(names)) or 'none'}")

@@ -213,12 +213,22 @@ class Requires(SecurityBase):
         self.scheme_name = "key"
 
     async def __call__(self, request: Request) -> Caller:
-        """Return the caller."""
+        """Return the caller.
+
+        Raises
+        ------
+        NotAuthenticatedError, ForbiddenError, TooManyRequestsError
+        """
         return await authenticate(request.scope, request.headers.get("authorization"), self.scope)
 
 
 async def authenticate(scope: Scope, authorization: str | None, required_scope: str) -> Caller:
-    """Return the caller of a request, counted against its rate limit, if it has the required scope."""
+    """Return the caller of a request, counted against its rate limit, if it has the required scope.
+
+    Raises
+    ------
+    NotAuthenticatedError, ForbiddenError, TooManyRequestsError
+    """
     state = scope["app"].state
     caller: Caller = await state.authenticator.caller(authorization, address=address_of(scope), now=state.clock())
     quota = state.rate_limit.count((caller.organisation_key, caller.actor))

@@ -77,7 +77,12 @@ class TokenVerifier:
         return dict(decoded.claims)
 
     def _check_is_access_token(self, token: jwt.Token) -> None:
-        """Refuse ID tokens and other JSON Web Tokens of the provider (RFC 9068, section 4)."""
+        """Refuse ID tokens and other JSON Web Tokens of the provider (RFC 9068, section 4).
+
+        Raises
+        ------
+        ValueError
+        """
         kind = type_of(token)
         if kind not in {name.lower() for name in self._settings.token_types}:
             raise ValueError(f"the type in the header is {kind[:100]!r}")
@@ -91,7 +96,12 @@ def type_of(token: jwt.Token) -> str:
 
 
 def check_claims(claims: dict[str, Any], *, issuer: str, audience: str, now: datetime) -> None:
-    """Check issuer, audience, times and subject."""
+    """Check issuer, audience, times and subject.
+
+    Raises
+    ------
+    JoseError
+    """
     jwt.JWTClaimsRegistry(
         now=int(now.timestamp()),
         leeway=LEEWAY_SECONDS,

@@ -79,7 +79,12 @@ class OpenIdLogin:
         return bool(self._settings.client_id)
 
     async def authorization_address(self, attempt: LoginAttempt) -> str:
-        """Return the address at the provider where the login goes on."""
+        """Return the address at the provider where the login goes on.
+
+        Raises
+        ------
+        ProviderError
+        """
         parameters = {
             "response_type": "code",
             "client_id": self._settings.client_id,

@@ -70,7 +70,12 @@ class Provider:
             await self.client.aclose()
 
     async def metadata(self) -> Mapping[str, Any]:
-        """Return the metadata of the provider."""
+        """Return the metadata of the provider.
+
+        Raises
+        ------
+        ProviderError
+        """
         await self._current_keys()
         return self._metadata
 

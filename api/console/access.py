@@ -203,7 +203,12 @@ class Opens:
         self._scopes = scopes
 
     def __call__(self, request: Request, session: SessionDep, now: NowDep, fields: FormDep) -> Viewer:
-        """Return the viewer."""
+        """Return the viewer.
+
+        Raises
+        ------
+        NotAuthenticatedError, ForbiddenError, TooManyRequestsError
+        """
         identity = identity_of(request, session, now=now)
         if identity is None:
             ended = NotAuthenticatedError("there is no session, or it has ended; log in")
@@ -241,7 +246,12 @@ Operator = Annotated[Viewer, opens("runs:write")]
 
 
 def count_request(request: Request, caller: Caller) -> None:
-    """Count a request against its caller's rate limit, the one of the API, and refuse it beyond."""
+    """Count a request against its caller's rate limit, the one of the API.
+
+    Raises
+    ------
+    TooManyRequestsError
+    """
     quota = request.app.state.rate_limit.count((caller.organisation_key, caller.actor))
     if quota.error is not None:
         raise quota.error

@@ -18,14 +18,24 @@ async def raw_body(request: Request) -> bytes:
 
 
 async def strict_json(request: Request) -> None:
-    """Refuse a body that is not strict JSON; for routes whose body FastAPI reads into a model."""
+    """Refuse a body that is not strict JSON; for routes whose body FastAPI reads into a model.
+
+    Raises
+    ------
+    BodyTooLargeError, MalformedBodyError, UnsupportedBodyError
+    """
     if getattr(request.scope["route"], "body_field", None) is not None:
         await json_type_only(request)
         await run_in_threadpool(parsed, await request.body())
 
 
 async def json_type_only(request: Request) -> None:
-    """Refuse a body whose Content-Type is neither JSON nor the kind of JSON that the route announces."""
+    """Refuse a body whose Content-Type is neither JSON nor the kind of JSON that the route announces.
+
+    Raises
+    ------
+    UnsupportedBodyError
+    """
     body_field = getattr(request.scope["route"], "body_field", None)
     kind = body_field.field_info.media_type if body_field else JSON
     content_type = request.headers.get("content-type", "")

@@ -49,17 +49,32 @@ class WriteRequest:
     settings: SettingsDep
 
     def before(self, caller: Caller, kind: str, record_id: str) -> Record | None:
-        """Return a record as it is before the write, locked and with the preconditions checked; None without it."""
+        """Return a record as it is before the write, locked and with the preconditions checked; None without it.
+
+        Raises
+        ------
+        PreconditionFailedError
+        """
         before = records.read_for_update(self.session, caller.organisation_key, kind, record_id)
         self.check(before)
         return before
 
     def check(self, before: Record | None) -> None:
-        """Refuse the write where the preconditions do not hold for a record as it is before it."""
+        """Do nothing where the preconditions hold for a record as it is before the write.
+
+        Raises
+        ------
+        PreconditionFailedError
+        """
         self.expected.check(None if before is None else records.etag(before))
 
     def existing(self, caller: Caller, kind: str, record_id: str) -> Record:
-        """Return an own record as it is before the write."""
+        """Return an own record as it is before the write.
+
+        Raises
+        ------
+        PreconditionFailedError, NotFoundError
+        """
         before = self.before(caller, kind, record_id)
         if before is None:
             raise records.unknown_own(kind, record_id)

@@ -93,7 +93,12 @@ def read_rejects(
 
 
 def rejects_path(import_id: str, session: Session, caller: Caller, settings: Settings, now: datetime) -> Path:
-    """Return the file of an import's rejects, and note in the audit log that it is read."""
+    """Return the file of an import's rejects, and note in the audit log that it is read.
+
+    Raises
+    ------
+    NotFoundError
+    """
     key = caller.organisation_key
     places = folders.existing(session, key, folders.REJECTS, settings.rejects_folder)
     path = import_log.rejects_file(session, key, import_id, places)

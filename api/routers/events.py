@@ -38,7 +38,12 @@ def checked_batch(
 
 
 def _batch(body: Any) -> list[Any]:
-    """Return the events that a body holds."""
+    """Return the events that a body holds.
+
+    Raises
+    ------
+    MalformedBodyError
+    """
     if not isinstance(body, dict) or set(body) != {"events"} or not isinstance(body["events"], list):
         raise MalformedBodyError('the body must be an object with the one key "events", an array of events')
     if not 1 <= len(body["events"]) <= MAX_EVENTS:

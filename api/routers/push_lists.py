@@ -91,7 +91,12 @@ class PushListEndpoint:
     """ASGI application of the route."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Answer a request.
+
+        Raises
+        ------
+        XueluError, RequestValidationError
+        """
         scope["route"] = ROUTE  # as FastAPI does, for metrics and traces
         request = Request(scope, receive)
         state, member_id = scope["app"].state, scope["path_params"]["member_id"]
@@ -154,6 +159,10 @@ def parsed_query(query_string: bytes) -> PushListQuery:
     >>> query = parsed_query(b"n=5&exclude=a&exclude=b")
     >>> query.n, query.exclude
     (5, ['a', 'b'])
+
+    Raises
+    ------
+    MalformedRequestError, RequestValidationError
     """
     if not query_string:
         return DEFAULT_QUERY

@@ -29,7 +29,12 @@ class StatementBody:
 def statement_body(
     body: Annotated[bytes, Depends(raw_body)], content_type: Annotated[str, Header(include_in_schema=False)] = ""
 ) -> StatementBody:
-    """Return the content of a body."""
+    """Return the content of a body.
+
+    Raises
+    ------
+    MalformedBodyError
+    """
     match media_type(content_type):
         case "application/json":
             return StatementBody(parsed(body), {})

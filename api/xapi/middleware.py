@@ -60,7 +60,12 @@ def supported_version(header: str) -> str | None:
 
 
 def require_version(version: Annotated[str, Header(alias=VERSION_HEADER, include_in_schema=False)] = "") -> str:
-    """Return the version of xAPI of a request; checked before authentication (Communication, 3.3)."""
+    """Return the version of xAPI of a request; checked before authentication (Communication, 3.3).
+
+    Raises
+    ------
+    MalformedRequestError
+    """
     supported = supported_version(version)
     if supported is None:
         raise MalformedRequestError(

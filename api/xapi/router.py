@@ -242,7 +242,12 @@ def about() -> About:
 
 
 def not_offered(request: Request) -> Response:
-    """Refuse a resource of an LRS that is not offered."""
+    """Refuse a resource of an LRS that is not offered.
+
+    Raises
+    ------
+    NotFoundError
+    """
     resource = request.url.path.removeprefix(f"{PREFIX}/")
     raise NotFoundError(
         f"xuelu stores and returns statements and is no full LRS: {resource} is not offered; "

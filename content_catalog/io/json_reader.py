@@ -17,7 +17,12 @@ MAX_VALUES: Final = 1_000_000
 
 
 def refuse_constant(name: str) -> NoReturn:
-    """Refuse a number that is not finite, which is not JSON."""
+    """Refuse a number that is not finite, which is not JSON.
+
+    Raises
+    ------
+    StrictJsonError
+    """
     raise StrictJsonError(f"not JSON: {name} is not a JSON number")
 
 
@@ -34,6 +39,10 @@ def parse_json(
     ----------
     parse_int, parse_float, parse_constant : callable
         As of :func:`json.loads`; the constants are NaN and the infinities, which are refused by default.
+
+    Raises
+    ------
+    StrictJsonError
 
     Examples
     --------

@@ -143,7 +143,13 @@ def list_keys(session: Session, organisation_key: int) -> list[dict[str, Any]]:
 
 
 def revoke(session: Session, organisation_key: int, key_id: str, *, now: datetime) -> None:
-    """Revoke a key; one that was revoked before keeps its time."""
+    """Revoke a key; one that was revoked before keeps its time.
+
+    Raises
+    ------
+    NotFoundError
+        The organisation has no such key.
+    """
     mine = (api_keys.c.organisation_key == organisation_key) & (api_keys.c.key_id == key_id)
     if session.scalar(select(api_keys.c.key_id).where(mine)) is None:
         raise NotFoundError(f"no key {key_id!r}; `xuelu keys list` shows the ids")

@@ -28,7 +28,13 @@ def ensure(session: Session, name: str, *, now: datetime) -> int:
 
 
 def key_of(session: Session, name: str) -> int:
-    """Return the key of an organisation."""
+    """Return the key of an organisation.
+
+    Raises
+    ------
+    UnknownOrganisationError
+        No organisation has this name.
+    """
     key = session.scalar(select(organisations.c.organisation_key).where(organisations.c.name == name))
     if key is None:
         names = session.scalars(select(organisations.c.name).order_by(organisations.c.name).limit(10))

@@ -18,7 +18,13 @@ PROFILE_COLUMNS: Final = (*PROFILE, *catalog.MOVED, "personalised", "deleted_top
 
 
 def current_profile(session: Session, organisation_key: int, member_id: str, *, now: datetime) -> pd.DataFrame:
-    """Return a member's present profile: :data:`PROFILE_COLUMNS` in one row."""
+    """Return a member's present profile: :data:`PROFILE_COLUMNS` in one row.
+
+    Raises
+    ------
+    UnknownMemberError
+        The organisation has no such member any more.
+    """
     member = catalog.member(session, organisation_key, member_id)
     profile: dict[str, Any] = {name: member[name] for name in PROFILE}
     profile["personalised"] = member["personalised"] is not False

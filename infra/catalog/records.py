@@ -31,7 +31,12 @@ NOT_PAGED = ("text",)
 
 
 def read(session: Session, organisation_key: int, kind: str, record_id: str) -> Record:
-    """Return a member, requirement or curation of the organisation, or one of its own or shared items."""
+    """Return a member, requirement or curation of the organisation, or one of its own or shared items.
+
+    Raises
+    ------
+    NotFoundError
+    """
     table, schema = catalog.TABLES[kind]
     columns = (table.c[name] for name in schema.names)
     row = None
@@ -167,7 +172,12 @@ def checked(
     zone: str = "UTC",
     changed: Collection[str] | None = None,
 ) -> pd.DataFrame:
-    """Return the row of a record that passes the checks of file imports."""
+    """Return the row of a record that passes the checks of file imports.
+
+    Raises
+    ------
+    InvalidRecordError
+    """
     schema = catalog.TABLES[kind][1]
     texts = {name: as_text(record.get(name)) for name in schema.names}
     key = schema.names[0]

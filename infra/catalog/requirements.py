@@ -24,7 +24,12 @@ def of_organisation(session: Session, organisation_key: int) -> tuple[Requiremen
 
 
 def remove(session: Session, organisation_key: int, requirement_id: str) -> None:
-    """Delete a requirement and its waivers."""
+    """Delete a requirement and its waivers.
+
+    Raises
+    ------
+    NotFoundError
+    """
     records.read(session, organisation_key, KIND, requirement_id)
     for table in (waivers, requirements):
         own = (table.c.organisation_key == organisation_key) & (table.c.requirement_id == requirement_id)
@@ -34,7 +39,12 @@ def remove(session: Session, organisation_key: int, requirement_id: str) -> None
 def waive(
     session: Session, organisation_key: int, member_id: str, requirement_id: str, *, now: datetime, reason: str | None
 ) -> dict[str, Any]:
-    """Free a member from a requirement; return the waiver: ``requirement_id, waived_at, reason``."""
+    """Free a member from a requirement; return the waiver: ``requirement_id, waived_at, reason``.
+
+    Raises
+    ------
+    UnknownMemberError, NotFoundError
+    """
     catalog.member(session, organisation_key, member_id)
     records.read(session, organisation_key, KIND, requirement_id)
     values = {"waived_at": now, "reason": reason}
@@ -44,7 +54,12 @@ def waive(
 
 
 def waivers_of(session: Session, organisation_key: int, member_id: str) -> list[dict[str, Any]]:
-    """Return the waivers of a member: ``requirement_id, waived_at, reason``."""
+    """Return the waivers of a member: ``requirement_id, waived_at, reason``.
+
+    Raises
+    ------
+    UnknownMemberError
+    """
     catalog.member(session, organisation_key, member_id)
     own = (waivers.c.organisation_key == organisation_key) & (waivers.c.member_id == member_id)
     columns = waivers.c.requirement_id, waivers.c.waived_at, waivers.c.reason
@@ -52,7 +67,13 @@ def waivers_of(session: Session, organisation_key: int, member_id: str) -> list[
 
 
 def end_waiver(session: Session, organisation_key: int, member_id: str, requirement_id: str) -> None:
-    """Delete a waiver: the requirement holds for the member again."""
+    """Delete a waiver: the requirement holds for the member again.
+
+    Raises
+    ------
+    NotFoundError
+        It is not waived for the member.
+    """
     own = (
         (waivers.c.organisation_key == organisation_key)
         & (waivers.c.member_id == member_id)

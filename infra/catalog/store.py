@@ -202,7 +202,13 @@ def count(session: Session, organisation_key: int, kind: str) -> int:
 
 
 def member(session: Session, organisation_key: int, member_id: str) -> dict[str, Any]:
-    """Return a member's row."""
+    """Return a member's row.
+
+    Raises
+    ------
+    UnknownMemberError
+        The organisation has no such member.
+    """
     parameters = {"organisation_key": organisation_key, "member_id": member_id}
     row = None if NUL in member_id else session.execute(MEMBER, parameters).mappings().one_or_none()
     if row is None:
@@ -237,6 +243,12 @@ def in_scope(kind: str, organisation_key: int) -> ColumnElement[bool]:
 
 
 def check_item(session: Session, organisation_key: int, item_id: str) -> None:
-    """Refuse an unknown item."""
+    """Refuse an unknown item.
+
+    Raises
+    ------
+    NotFoundError
+        The organisation has no such item.
+    """
     if NUL in item_id or item_id not in display_items(session, organisation_key, [item_id]):
         raise NotFoundError(f"no item {item_id!r}; ingest the item first, or check the id")

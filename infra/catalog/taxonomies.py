@@ -49,7 +49,12 @@ def codes(session: Session, organisation_key: int, kind: str) -> dict[str, Code]
 
 
 def read(session: Session, organisation_key: int, kind: str, code: str) -> Code:
-    """Return one code."""
+    """Return one code.
+
+    Raises
+    ------
+    NotFoundError
+    """
     row = codes(session, organisation_key, kind).get(code)
     if row is None:
         raise NotFoundError(f"no {kind} {code!r}; create it first, or check the code")
@@ -122,7 +127,12 @@ def uses(session: Session, organisation_key: int, columns: Iterable[Column[Any]]
 
 
 def refuse_used(name: str, counts: dict[str, int]) -> None:
-    """Refuse to remove a record that others use."""
+    """Do nothing where nothing uses a record.
+
+    Raises
+    ------
+    InUseError
+    """
     if any(counts.values()):
         counted = ", ".join(f"{number:,} {users}" for users, number in counts.items())
         raise InUseError(f"{name} has {counted}; change them first")

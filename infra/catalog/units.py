@@ -49,7 +49,12 @@ def tree(session: Session, organisation_key: int) -> dict[str, Unit]:
 
 
 def read(session: Session, organisation_key: int, unit: str) -> Unit:
-    """Return one unit."""
+    """Return one unit.
+
+    Raises
+    ------
+    NotFoundError
+    """
     row = tree(session, organisation_key).get(unit)
     if row is None:
         raise NotFoundError(f"no unit {unit!r}; create it first, or check its path")

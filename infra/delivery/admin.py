@@ -62,7 +62,13 @@ def list_deliveries(
 
 
 def get_delivery(session: Session, organisation_key: int, delivery_id: str) -> Delivery:
-    """Return a delivery with its attempts under ``tries``: ``number, started_at, finished_at, outcome``."""
+    """Return a delivery with its attempts under ``tries``: ``number, started_at, finished_at, outcome``.
+
+    Raises
+    ------
+    NotFoundError
+        The organisation has none of this id.
+    """
     query = _with_parents(organisation_key).where(deliveries.c.delivery_id == delivery_id)
     row = None if NUL in delivery_id else session.execute(query).mappings().one_or_none()
     if row is None:

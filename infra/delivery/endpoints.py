@@ -57,7 +57,13 @@ def list_endpoints(session: Session, organisation_key: int) -> list[Endpoint]:
 
 
 def get_endpoint(session: Session, organisation_key: int, endpoint_id: str) -> Endpoint:
-    """Return an endpoint."""
+    """Return an endpoint.
+
+    Raises
+    ------
+    NotFoundError
+        The organisation has none of this id.
+    """
     for endpoint in list_endpoints(session, organisation_key):
         if endpoint["endpoint_id"] == endpoint_id:
             return endpoint

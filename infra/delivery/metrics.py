@@ -45,7 +45,12 @@ class QueueCollector(DatabaseCollector):
         return [GaugeMetricFamily(name, text, labels=LABELS) for name, text in GAUGES.values()]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the gauges."""
+        """Yield the gauges.
+
+        Raises
+        ------
+        DatabaseError
+        """
         with transaction(self._engine) as session:
             rows = admin.queue_state(session, now=self._clock())
         for column, (name, text) in GAUGES.items():

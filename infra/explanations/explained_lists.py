@@ -76,7 +76,12 @@ def listed(
     request: ListRequest,
     day: date | None = None,
 ) -> ServedList:
-    """Return a member's list as it is served now, or as it was on a day."""
+    """Return a member's list as it is served now, or as it was on a day.
+
+    Raises
+    ------
+    UnknownMemberError, NoPublishedRunError, UnknownRunError, ModelsGoneError
+    """
     if day is None:
         return served(session, models, organisation_key, member_id, request)
     return past(session, models, organisation_key, member_id, request, day)
@@ -85,7 +90,12 @@ def listed(
 def served(
     session: Session, models: ModelSource, organisation_key: int, member_id: str, request: ListRequest
 ) -> ServedList:
-    """Return a member's list as the service answers it: the run's, or after new events the online one."""
+    """Return a member's list as the service answers it: the run's, or after new events the online one.
+
+    Raises
+    ------
+    UnknownMemberError, NoPublishedRunError, ModelsGoneError
+    """
     times = request.rules.policy.fatigue_shown
     stored = list_query.read(session, organisation_key, [member_id], shown_times=times).get(member_id)
     stored = list_query.checked(stored, member_id)
@@ -108,7 +118,12 @@ def served(
 def past(
     session: Session, models: ModelSource, organisation_key: int, member_id: str, request: ListRequest, day: date
 ) -> ServedList:
-    """Return a member's list of the last run up to the end of a day (UTC), as it was shown then."""
+    """Return a member's list of the last run up to the end of a day (UTC), as it was shown then.
+
+    Raises
+    ------
+    UnknownMemberError, UnknownRunError, ModelsGoneError
+    """
     catalog.member(session, organisation_key, member_id)
     run = runs.of_day(session, organisation_key, day)
     stored, shown = push_lists.archived_list(session, run, member_id, n=request.n, language=request.language)
@@ -162,6 +177,10 @@ def explained_item(
 
     ``rank`` and ``reason`` are None where it is not on the list, ``cause`` where nothing keeps it off; ``breakdown`` is
     None where no model proposes it.
+
+    Raises
+    ------
+    NotFoundError
     """
     catalog.check_item(session, organisation_key, item_id)
     names = display_metadata.current(session, organisation_key, [item_id])

@@ -94,7 +94,12 @@ def changes(
 def changes_since(
     session: Session, models: ModelSource, organisation_key: int, member_id: str, request: ListRequest, since: date
 ) -> dict[str, Any]:
-    """Return what differs between the list that a member is served and that of the last run up to a day."""
+    """Return what differs between the list that a member is served and that of the last run up to a day.
+
+    Raises
+    ------
+    UnknownMemberError, NoPublishedRunError, UnknownRunError, ModelsGoneError
+    """
     then = past(session, models, organisation_key, member_id, request, since)
     now = served(session, models, organisation_key, member_id, request)
     return changes(session, organisation_key, then, now, request)

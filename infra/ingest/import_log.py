@@ -116,7 +116,13 @@ def page(
 
 
 def get(session: Session, organisation_key: int, import_id: str) -> dict[str, Any]:
-    """Return an import."""
+    """Return an import.
+
+    Raises
+    ------
+    NotFoundError
+        The organisation has none of this id.
+    """
     query = select(imports).where(imports.c.organisation_key == organisation_key, imports.c.import_id == import_id)
     row = None if NUL in import_id else session.execute(query).mappings().one_or_none()
     if row is None:

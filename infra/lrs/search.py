@@ -38,7 +38,12 @@ class StatementFilter:
 
 
 def get(session: Session, organisation_key: int, statement_id: str, *, voided: bool) -> tuple[datetime, Statement]:
-    """Return a statement and its time of storing; a voided one only as ``voided``."""
+    """Return a statement and its time of storing; a voided one only as ``voided``.
+
+    Raises
+    ------
+    NotFoundError
+    """
     query = select(statements.c.stored_at, statements.c.statement).where(
         statements.c.organisation_key == organisation_key,
         statements.c.statement_id == statement_id.lower(),

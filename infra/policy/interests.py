@@ -32,6 +32,10 @@ def interests_of(
 
     A topic's ``share`` is that of the weight of the member's study, ``items`` are what it was studied by,
     ``last_studied_at`` is when. Nothing is held about members who switched personalisation off.
+
+    Raises
+    ------
+    UnknownMemberError
     """
     profile = current_profile(session, organisation_key, member_id, now=now)
     interactions = _interactions(session, organisation_key, profile, settings, now)
@@ -62,14 +66,24 @@ def topics_held(interactions: Interactions) -> list[dict[str, Any]]:
 
 
 def delete_interest(session: Session, organisation_key: int, member_id: str, topic: str, *, now: datetime) -> None:
-    """Delete a topic from what is held about a member: study of it counts no more for the member's lists."""
+    """Delete a topic from what is held about a member: study of it counts no more for the member's lists.
+
+    Raises
+    ------
+    UnknownMemberError, NotFoundError
+    """
     catalog.member(session, organisation_key, member_id)
     _check_topic(session, organisation_key, topic)
     delete_topic(session, organisation_key, member_id, topic, now=now)
 
 
 def restore_interest(session: Session, organisation_key: int, member_id: str, topic: str) -> None:
-    """Let study of a deleted topic count again; one that was not deleted counts anyway."""
+    """Let study of a deleted topic count again; one that was not deleted counts anyway.
+
+    Raises
+    ------
+    UnknownMemberError, NotFoundError
+    """
     catalog.member(session, organisation_key, member_id)
     if catalog.NUL in topic or not restore_topic(session, organisation_key, member_id, topic):
         _check_topic(session, organisation_key, topic)

@@ -75,7 +75,12 @@ def of_run(session: Session, organisation_key: int) -> dict[str, str]:
 
 
 def save(session: Session, organisation_key: int, member_id: str, item_id: str, *, now: datetime) -> dict[str, Any]:
-    """Save an item for later for a member; return ``item_id, saved_at``. Saving it again makes it the newest."""
+    """Save an item for later for a member; return ``item_id, saved_at``. Saving it again makes it the newest.
+
+    Raises
+    ------
+    UnknownMemberError, NotFoundError
+    """
     catalog.member(session, organisation_key, member_id)
     catalog.check_item(session, organisation_key, item_id)
     key = {"organisation_key": organisation_key, "member_id": member_id, "kind": SAVED, "value": item_id}
@@ -84,7 +89,12 @@ def save(session: Session, organisation_key: int, member_id: str, item_id: str, 
 
 
 def saved_of(session: Session, organisation_key: int, member_id: str) -> list[dict[str, Any]]:
-    """Return the items that a member saved and neither finished nor dismissed since: ``item_id, saved_at``."""
+    """Return the items that a member saved and neither finished nor dismissed since: ``item_id, saved_at``.
+
+    Raises
+    ------
+    UnknownMemberError
+    """
     catalog.member(session, organisation_key, member_id)
     query = select(member_choices.c.value.label("item_id"), member_choices.c.chosen_at.label("saved_at"))
     own = _own(organisation_key, member_id)
@@ -95,7 +105,14 @@ def saved_of(session: Session, organisation_key: int, member_id: str) -> list[di
 
 
 def unsave(session: Session, organisation_key: int, member_id: str, item_id: str) -> None:
-    """Take an item off those that a member saved."""
+    """Take an item off those that a member saved.
+
+    Raises
+    ------
+    UnknownMemberError
+    NotFoundError
+        The member did not save it.
+    """
     catalog.member(session, organisation_key, member_id)
     own = and_(_own(organisation_key, member_id), member_choices.c.value == item_id)
     deleted = delete(member_choices).where(own).returning(member_choices.c.value)

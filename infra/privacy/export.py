@@ -55,7 +55,13 @@ def is_known(session: Session, organisation_key: int, member_id: str) -> bool:
 
 
 def export(session: Session, organisation_key: int, member_id: str, *, home_page: str | None) -> dict[str, Any]:
-    """Return all data of a member: ``tables`` (rows by table), ``push_lists, statements, attachments, audit``."""
+    """Return all data of a member: ``tables`` (rows by table), ``push_lists, statements, attachments, audit``.
+
+    Raises
+    ------
+    UnknownMemberError
+        There is no data of a member of this id.
+    """
     moments = moments_of_member(session, organisation_key, member_id, home_page=home_page)
     if not moments and not is_known(session, organisation_key, member_id):
         raise UnknownMemberError(f"no member {member_id!r}; check the id")

@@ -172,7 +172,12 @@ def run_page(session: Session, organisation_key: int, *, before: int | None, lim
 
 
 def run_detail(session: Session, organisation_key: int, run_id: str) -> Row:
-    """Return a run with its ``steps``."""
+    """Return a run with its ``steps``.
+
+    Raises
+    ------
+    UnknownRunError
+    """
     run = runs.find(session, organisation_key, run_id)
     run_steps = [{"name": name, **step} for name, step in steps.of_run(session, run).items()]
     return {**_without_members(run), "steps": run_steps}

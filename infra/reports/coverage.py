@@ -39,6 +39,10 @@ def coverage(session: Session, organisation_key: int, settings: Settings, *, now
     ----------
     settings : Settings
         ``timezone`` and ``privacy.smallest_group``; the organisation's own zone goes first.
+
+    Raises
+    ------
+    NoPublishedRunError
     """
     settings = organisations.local_settings(session, organisation_key, settings)
     return {
@@ -62,7 +66,12 @@ def gaps(session: Session, organisation_key: int, settings: Settings, *, now: da
 
 
 def reach(session: Session, organisation_key: int, *, now: datetime, min_group_size: int) -> dict[str, Any]:
-    """Return members by the strategy of their served lists, and how many of the items on offer are on any list."""
+    """Return members by the strategy of their served lists, and how many of the items on offer are on any list.
+
+    Raises
+    ------
+    NoPublishedRunError
+    """
     run = runs.latest(session, organisation_key)
     items = catalog.read(session, organisation_key, "items", without=("text", "summary"))
     n_offerable = int(available(items, pd.Timestamp(now)).sum())

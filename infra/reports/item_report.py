@@ -33,6 +33,11 @@ def item_report(
         ``item_id``; ``run_id``; ``by_strategy``, members whose list holds the item, by the strategy of the list;
         ``members``, the sum of its rows that are not suppressed; ``months``, the counts and rates of
         :func:`infra.reports.analytics.rates` in each month; ``total``, those over all months, None where there is none.
+
+    Raises
+    ------
+    NoPublishedRunError
+    NotFoundError
     """
     catalog.check_item(session, organisation_key, item_id)
     run = runs.latest(session, organisation_key)

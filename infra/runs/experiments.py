@@ -136,7 +136,13 @@ def running(session: Session, organisation_key: int) -> Experiment | None:
 
 
 def find(session: Session, organisation_key: int, name: str) -> Experiment:
-    """Return an experiment by its name."""
+    """Return an experiment by its name.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this name.
+    """
     present = {experiment.name: experiment for experiment in all_of(session, organisation_key)}
     if name not in present:
         raise NotFoundError(f"no experiment {name!r}; there is {', '.join(present) or 'none yet'}")

@@ -103,7 +103,13 @@ def _of(organisation_key: int, status: str) -> Select[Any]:
 
 
 def latest(session: Session, organisation_key: int) -> dict[str, Any]:
-    """Return the served run: the one published last."""
+    """Return the served run: the one published last.
+
+    Raises
+    ------
+    NoPublishedRunError
+        No run has published lists yet.
+    """
     query = select(runs).where(runs.c.run_key == latest_key(organisation_key))
     row = session.execute(query).mappings().one_or_none()
     if row is None:
@@ -118,7 +124,13 @@ def latest_key(organisation_key: int | ColumnElement[int]) -> ScalarSelect[int]:
 
 
 def of_day(session: Session, organisation_key: int, day: date) -> dict[str, Any]:
-    """Return the last published run up to the end of a day (UTC)."""
+    """Return the last published run up to the end of a day (UTC).
+
+    Raises
+    ------
+    UnknownRunError
+        There is none, or it was removed with age.
+    """
     moment = datetime.combine(day, time.max, tzinfo=UTC)
     query = _of(organisation_key, "published").where(runs.c.as_of <= moment)
     last = query.order_by(runs.c.as_of.desc(), runs.c.published_at.desc(), runs.c.run_key.desc()).limit(1)
@@ -166,7 +178,13 @@ def newest_published(session: Session, organisation_key: int, limit: int) -> lis
 
 
 def find(session: Session, organisation_key: int, run_id: str) -> dict[str, Any]:
-    """Return the run with an id, or with the prefix of one."""
+    """Return the run with an id, or with the prefix of one.
+
+    Raises
+    ------
+    UnknownRunError
+        There is none, or more than one.
+    """
     own = select(runs).where(runs.c.organisation_key == organisation_key)
     short = len(run_id) < MIN_ID_LENGTH
     matching = runs.c.run_id == run_id if short else runs.c.run_id.startswith(run_id, autoescape=True)

@@ -48,7 +48,13 @@ def all_of(session: Session, organisation_key: int) -> list[dict[str, Any]]:
 
 
 def find(session: Session, organisation_key: int, number: int) -> dict[str, Any]:
-    """Return a trial."""
+    """Return a trial.
+
+    Raises
+    ------
+    NotFoundError
+        There is none of this number.
+    """
     columns = [column for column in trials.c if column.name != "organisation_key"]
     query = select(*columns).where(trials.c.organisation_key == organisation_key, trials.c.number == number)
     row = session.execute(query).mappings().one_or_none()

@@ -68,6 +68,10 @@ def anonymous_list(
     ----------
     steps : sequence of SessionStep
         Events of the session, the last at the end.
+
+    Raises
+    ------
+    NoPublishedRunError
     """
     run = runs.latest(session, organisation_key)
     unwanted = {step.item_id for step in steps if step.verb in NEGATIVE_VERBS}

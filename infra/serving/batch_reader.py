@@ -67,7 +67,12 @@ class Reader(ABC):
         self._workers: set[asyncio.Task[None]] = set()
 
     async def stored_list(self, organisation_key: int, member_id: str) -> StoredList | None:
-        """Return a member's list of the published run; None where the organisation has no such member."""
+        """Return a member's list of the published run; None where the organisation has no such member.
+
+        Raises
+        ------
+        DatabaseError
+        """
         if NUL in member_id:
             return None
         loop = asyncio.get_running_loop()

@@ -252,6 +252,10 @@ def read(
 
     A member who came after the run, or who switched personalisation off since, gets the list for anyone. Members that
     the organisation does not have are left out.
+
+    Raises
+    ------
+    NoPublishedRunError
     """
     dialect = session.get_bind().dialect.name
     stored_by_id: dict[str, StoredList] = {}
@@ -279,7 +283,13 @@ def needs_general(stored: StoredList) -> bool:
 
 
 def checked(stored: StoredList | None, member_id: str) -> StoredList:
-    """Return a stored list."""
+    """Return a stored list.
+
+    Raises
+    ------
+    UnknownMemberError, NoPublishedRunError
+        The organisation has no such member, or no published run.
+    """
     if stored is None:
         raise catalog.unknown_member(member_id)
     if stored.run_key is None:

@@ -83,7 +83,12 @@ class OnlineLists:
         )
 
     async def newest(self, organisation_key: int, stored: StoredList, *, now: datetime) -> StoredList:
-        """Return a member's list by all events until now; the stored one where there are none after the run."""
+        """Return a member's list by all events until now; the stored one where there are none after the run.
+
+        Raises
+        ------
+        UnknownMemberError, DatabaseError
+        """
         model = self._model(organisation_key, stored)
         digest, deleted = stored.event_digest, stored.deleted_topics
         if model is None or not model.is_outdated(stored.member_id, digest, deleted):
@@ -108,7 +113,12 @@ class OnlineLists:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, self._models_of)
 
     def _models_of(self, session: Session, run: dict[str, Any]) -> OnlineModel:
-        """Return the models of a run: those in memory, or those of its artefact."""
+        """Return the models of a run: those in memory, or those of its artefact.
+
+        Raises
+        ------
+        ModelsGoneError
+        """
         held = self._loads.get(run["organisation_key"])
         if held and held.model and held.run_key == run["run_key"] and held.version == _version_of(held.path):
             return held.model

@@ -105,7 +105,13 @@ class OnlineModel:
         return self._deleted_topics.get(member_id, "") != deleted_topics
 
     def interactions(self, session: Session, organisation_key: int, member_id: str, *, now: datetime) -> Interactions:
-        """Return the interactions of one member until now."""
+        """Return the interactions of one member until now.
+
+        Raises
+        ------
+        UnknownMemberError
+            The organisation has no such member any more.
+        """
         profile = current_profile(session, organisation_key, member_id, now=now)
         return self.interactions_with(session, organisation_key, profile, before=now)
 
@@ -282,7 +288,12 @@ def load(session: Session, folder: Path, run: dict[str, Any]) -> tuple[LoadResul
 
 
 def models_of(session: Session, folder: Path, run: dict[str, Any]) -> OnlineModel:
-    """Return the models of a run."""
+    """Return the models of a run.
+
+    Raises
+    ------
+    ModelsGoneError
+    """
     result, model = load(session, folder, run)
     if model is None:
         raise ModelsGoneError(f"the models of the run of {run['as_of']:%Y-%m-%d} {LOAD_FAULTS[result]}")

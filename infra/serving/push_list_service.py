@@ -99,7 +99,12 @@ class PushListService:
         self._general: dict[int, StoredList] = {}
 
     async def push_list(self, organisation_key: int, member_id: str, request: ListRequest) -> bytes:
-        """Return a member's push list from the published run, as JSON."""
+        """Return a member's push list from the published run, as JSON.
+
+        Raises
+        ------
+        UnknownMemberError, NoPublishedRunError, DatabaseError
+        """
         stored = list_query.checked(await self._reader.stored_list(organisation_key, member_id), member_id)
         if self._online is not None and stored.wants_personal:
             stored = await self._online.newest(organisation_key, stored, now=request.now)
@@ -115,7 +120,12 @@ class PushListService:
         return render(stored, names, request)
 
     async def warm(self, request: ListRequest) -> int:
-        """Read what the first request of each organisation would wait for; return the number of organisations."""
+        """Read what the first request of each organisation would wait for; return the number of organisations.
+
+        Raises
+        ------
+        DatabaseError
+        """
         members = await asyncio.to_thread(self._member_of_each_organisation)
         for organisation_key, member_id in members:
             await self.push_list(organisation_key, member_id, request)

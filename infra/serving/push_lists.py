@@ -36,7 +36,12 @@ def shown(
     selection: Selection = EVERYTHING,
     rules: ListRules = DEFAULT_RULES,
 ) -> dict[str, Any]:
-    """Return a member's push list from the published run, as the service answers it."""
+    """Return a member's push list from the published run, as the service answers it.
+
+    Raises
+    ------
+    UnknownMemberError, NoPublishedRunError
+    """
     request = ListRequest(n, now, language, selection=selection, rules=rules)
     lists = shown_many(session, organisation_key, [member_id], request)
     if member_id not in lists:
@@ -52,7 +57,12 @@ def shown_many(
     *,
     run_key: int | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Return the lists of members by id, from a run or else from the published one; without unknown members."""
+    """Return the lists of members by id, from a run or else from the published one; without unknown members.
+
+    Raises
+    ------
+    NoPublishedRunError
+    """
     stored = list_query.read(
         session, organisation_key, member_ids, run_key=run_key, shown_times=request.rules.policy.fatigue_shown
     )
@@ -124,6 +134,10 @@ def similar(
     """Return the items most similar to one, from the published run, that a member may be offered.
 
     Without a member they are those that may be offered to a member without role, industry, units and history.
+
+    Raises
+    ------
+    NotFoundError, UnknownMemberError, NoPublishedRunError
     """
     catalog.check_item(session, organisation_key, item_id)
     run = runs.latest(session, organisation_key)
@@ -155,7 +169,12 @@ def _recipient(session: Session, organisation_key: int, member_id: str | None, n
 
 
 def check_published(session: Session) -> None:
-    """Refuse where no organisation has a published run."""
+    """Do nothing where some organisation has a published run.
+
+    Raises
+    ------
+    NoPublishedRunError
+    """
     published = select(run_table.c.run_key).where(run_table.c.status == "published").limit(1)
     if session.scalar(published) is None:
         raise NoPublishedRunError

@@ -61,6 +61,11 @@ def previewed_lists(
     ----------
     sample : int, optional
         Most members, drawn with a fixed seed; by default all. Models learn from all in any case.
+
+    Raises
+    ------
+    NoPublishedRunError
+        No lists are served yet.
     """
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)

@@ -74,6 +74,11 @@ class RunInProgress:
             Computes the outcome.
         save : bool
             Save the outcome; else the run that is resumed computes it again.
+
+        Raises
+        ------
+        RunDiscardedError
+            A member was erased since the run began.
         """
         if name in self._finished:
             outcome = artefacts.load(self._folder, name, self._finished[name]["artefact_digest"])

@@ -35,7 +35,12 @@ class FormConditions(Preconditions):
     """Conditions of a form, whose messages are for a person who fills it in."""
 
     def check(self, etag: str | None) -> None:
-        """Refuse a form that may not be saved."""
+        """Do nothing where the form may be saved.
+
+        Raises
+        ------
+        PreconditionFailedError
+        """
         try:
             Preconditions.check(self, etag)
         except PreconditionFailedError as error:

@@ -76,7 +76,12 @@ def remove_endpoint(viewer: Administrator, endpoint_id: str) -> Response:
 
 
 def _checked(make: Callable[[], Body], reason: str) -> Body:
-    """Return the body that a function makes of a form; a fault of it is raised with this reason."""
+    """Return the body that a function makes of a form; a fault of it is raised with this reason.
+
+    Raises
+    ------
+    MalformedBodyError
+    """
     try:
         return make()
     except ValueError as error:

@@ -96,7 +96,12 @@ def ask(
 
 
 def ask_to_send(request: Request, session_token: str, unsent: str, *, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    """Return the page that shows an unsent form, and sends it with the token of a session."""
+    """Return the page that shows an unsent form, and sends it with the token of a session.
+
+    Raises
+    ------
+    MalformedRequestError
+    """
     try:
         form = UnsentForm.model_validate_json(unsent)
     except ValueError as error:

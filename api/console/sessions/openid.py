@@ -119,7 +119,12 @@ ProviderAnswerDep = Annotated[ProviderAnswer, Depends(provider_answer)]
 
 
 async def redeemed(login: OpenIdLoginDep, answer: ProviderAnswerDep, now: NowDep) -> ProviderLogin:
-    """Return the login that the provider's answer stands for."""
+    """Return the login that the provider's answer stands for.
+
+    Raises
+    ------
+    RefusedFormError, TooManyRequestsError
+    """
     if answer.error == "access_denied":
         raise answer.refused("login_denied", HTTPStatus.FORBIDDEN)
     if answer.error:

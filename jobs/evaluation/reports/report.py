@@ -200,7 +200,13 @@ def tuning_page(result: TuningResult, target: str, *, language: str = "en") -> s
 
 
 def run_page(session: Session, organisation_key: int, run_id: str, *, min_group_size: int, language: str = "en") -> str:
-    """Return the page of a night."""
+    """Return the page of a night.
+
+    Raises
+    ------
+    UnknownRunError
+        There is no such run.
+    """
     t = translator(language)
     detail = analytics.run_detail(session, organisation_key, run_id)
     run = runs.find(session, organisation_key, run_id)
