@@ -35,7 +35,6 @@ from starlette.types import Scope
 from content_catalog.errors import FileUnreadableError, PrerequisiteCycleError, XueluError
 from infra.errors import (
     AddressError,
-    BackupError,
     BatchTooSlowError,
     DatabaseError,
     DeliveryError,
@@ -48,7 +47,6 @@ from infra.errors import (
     NoPublishedRunError,
     NotFoundError,
     OutsideError,
-    ReceiptError,
     RunStateError,
     StatementConflictError,
     UnknownOrganisationError,
@@ -118,8 +116,6 @@ class RefusedFormError(Exception):
 
 STATUS: dict[type[Exception], HTTPStatus] = {
     UnsupportedBodyError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    ReceiptError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    BackupError: HTTPStatus.INTERNAL_SERVER_ERROR,
     PreconditionFailedError: HTTPStatus.PRECONDITION_FAILED,
     NotAuthenticatedError: HTTPStatus.UNAUTHORIZED,
     ProviderError: HTTPStatus.SERVICE_UNAVAILABLE,

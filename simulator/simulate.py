@@ -25,7 +25,6 @@ from simulator.organisation.members import Block, all_units, make_block, member_
 from simulator.organisation.role_changes import (
     ROLE_CHANGES_FILE,
     RoleChanges,
-    begin_role_changes,
     role_changes_of,
     write_role_changes,
 )
@@ -151,7 +150,6 @@ def simulate(  # noqa: PLR0913 - the options of the command
         rows = list(item_rows(setting.world, setting.catalogue, rng=rng))
         if study_rules:
             rows = ruled_items(setting.world, setting.catalogue, rows, span=span, rng=_generator(seed, 6))
-            begin_role_changes(folder)
         outputs.items.write([csv_line(row) for row in rows], rng)
         changed = 0
         for number, first in enumerate(range(0, members, setting.block_members)):

@@ -53,15 +53,12 @@ def role_changes_of(world: World, block: Block, *, span: Period, rng: np.random.
     return RoleChanges(rows, day[rows], replace(block, work=work))
 
 
-def begin_role_changes(folder: Path) -> None:
-    """Write the head of the file of changes."""
-    (folder / ROLE_CHANGES_FILE).write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
-
-
 def write_role_changes(folder: Path, world: World, block: Block, changes: RoleChanges) -> int:
-    """Write the members of a block who changed, with what they do since; return how many."""
+    """Write the members of a block who changed, with what they do since; return how many. The first block begins."""
     ids = block.member_ids
-    with (folder / ROLE_CHANGES_FILE).open("a", encoding="utf-8") as file:
+    with (folder / ROLE_CHANGES_FILE).open("a" if block.first else "w", encoding="utf-8") as file:
+        if not block.first:
+            file.write(",".join(COLUMNS) + "\n")
         for row, day in zip(changes.rows.tolist(), changes.day.tolist(), strict=True):
             work = world.works[block.work[row]]
             file.write(f"{ids[row]},{work.role},{work.industry},{np.datetime64(day, 'D')}\n")

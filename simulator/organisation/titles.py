@@ -46,7 +46,10 @@ def item_rows(world: World, catalogue: Catalogue, *, rng: np.random.Generator) -
             "provider": str(rng.choice(PROVIDERS[language])),
             "url": f"https://study.example/items/{item_id}",
             **_audience_fields(catalogue.audiences[item]),
-            **_instant_fields(catalogue, item),
+            **{
+                name: _instant(int(getattr(catalogue, name)[item]))
+                for name in ("published_at", "available_from", "available_until")
+            },
         }
         yield [fields.get(name, "") for name in ITEMS.names]
 
@@ -57,14 +60,6 @@ def _audience_fields(audience: Audience) -> dict[str, str]:
         "target_industries": LIST_SEPARATOR.join(audience.industries),
         "target_units": LIST_SEPARATOR.join(audience.units),
         "audience": "restricted" if audience.restricted else "open",
-    }
-
-
-def _instant_fields(catalogue: Catalogue, item: int) -> dict[str, str]:
-    return {
-        "published_at": _instant(int(catalogue.published_at[item])),
-        "available_from": _instant(int(catalogue.available_from[item])),
-        "available_until": _instant(int(catalogue.available_until[item])),
     }
 
 

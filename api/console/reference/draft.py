@@ -74,18 +74,14 @@ def _start_dry_run(viewer: Viewer, draft: Settings, text: str) -> str:
         return "dry_run_own_models"
     draft = draft.model_copy(update={"artefacts_folder": settings.artefacts_folder})  # a form reads no other one
     request = DryRunRequest(settings=settings, draft=draft)
-    started = _dry_runs(viewer).start(viewer.organisation_key, request, text=text, now=viewer.now)
+    dry_runs: DryRuns = viewer.request.app.state.dry_runs
+    started = dry_runs.start(viewer.organisation_key, request, text=text, now=viewer.now)
     return "" if started else "dry_run_busy"
 
 
 def _last(viewer: Viewer) -> DryRun | None:
-    return _dry_runs(viewer).last(viewer.organisation_key)
-
-
-def _dry_runs(viewer: Viewer) -> DryRuns:
-    """Return the dry runs of the service."""
-    service_dry_runs: DryRuns = viewer.request.app.state.dry_runs
-    return service_dry_runs
+    dry_runs: DryRuns = viewer.request.app.state.dry_runs
+    return dry_runs.last(viewer.organisation_key)
 
 
 def changes(settings: Settings, draft: Settings) -> list[Change]:
