@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 SERVE ?= 1
+# One more than cores, as each waits for servers and databases.
+WORKERS := $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN))
 PACKAGES := content_catalog features recommender infra jobs api simulator client/xuelu_client
 
 .PHONY: help install demo test check lint types contracts docs openapi pictures format lock clean
@@ -19,7 +21,7 @@ demo: .venv/run.stamp ## simulate an organisation, make its push lists, show thr
 # Files in their order: by the number of their tests, pages and notebooks, few and long, would come last and alone.
 # Byte code is written whatever the shell says: each worker and each command would compile all modules again.
 test: .venv/dev.stamp ## every test: unit, contracts, doctests, properties, PostgreSQL, notebooks
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p no:cacheprovider --numprocesses=auto --dist=loadfile --no-loadscope-reorder $(COVERAGE) tests $(PACKAGES)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -p no:cacheprovider --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(COVERAGE) tests $(PACKAGES)
 
 check: COVERAGE = --cov --cov-report=term
 check: lint types contracts docs test ## all that CI runs: the tests with their coverage
