@@ -1,9 +1,5 @@
 """Sections of the settings."""
 
-import ast
-from functools import cache
-from inspect import getsource
-from itertools import pairwise
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -24,26 +20,9 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class SettingsSection(BaseModel):
-    """A section: frozen, unknown keys refused; the docstring below a setting describes it (:func:`descriptions`)."""
+    """A section: frozen, unknown keys refused; the docstring below a setting describes it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-@cache
-def descriptions(section: type[BaseModel]) -> dict[str, str]:
-    """Return the description of each setting of a section, from its source: few processes need them.
-
-    >>> descriptions(PrivacySettings)
-    {'smallest_group': 'Fewest members that what is shown of a group is about.'}
-    """
-    [declared] = ast.parse(getsource(section)).body
-    statements = declared.body if isinstance(declared, ast.ClassDef) else []
-    return {
-        setting.target.id: " ".join(str(below.value.value).split())
-        for setting, below in pairwise(statements)
-        if isinstance(setting, ast.AnnAssign) and isinstance(setting.target, ast.Name)
-        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
-    }
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class WeightSettings(SettingsSection):

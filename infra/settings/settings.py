@@ -78,7 +78,12 @@ class Settings(BaseSettings):
     """Everything that can be set. A nested setting's variable has two underscores: ``XUELU_MODELS__SEED``."""
 
     model_config = SettingsConfigDict(
-        env_prefix="XUELU_", env_nested_delimiter="__", extra="forbid", frozen=True, allow_inf_nan=False
+        env_prefix="XUELU_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
     )
     database_url: str = "sqlite:///xuelu.db"
     """SQLAlchemy address of the SQLite or PostgreSQL database."""

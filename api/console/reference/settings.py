@@ -9,7 +9,6 @@ from starlette.responses import Response
 from api.console.access import Analyst
 from api.console.frame import console_router, page
 from api.console.words import setting_meanings
-from infra.settings.sections import descriptions
 from infra.settings.settings import SECRET, Settings
 
 GENERAL: Final = ("timezone", "max_reject_share", "auto_create")
@@ -47,6 +46,7 @@ def shown_settings(settings: Settings) -> Iterator[tuple[str, list[Setting]]]:
 
 
 def _setting(section: str, name: str, values: BaseModel) -> Setting:
-    default = type(values).model_fields[name].get_default(call_default_factory=True)
+    field = type(values).model_fields[name]
+    default = field.get_default(call_default_factory=True)
     meaning_zh = setting_meanings().get(f"{section}.{name}".removeprefix("."))
-    return Setting(name, getattr(values, name), default, descriptions(type(values))[name], meaning_zh)
+    return Setting(name, getattr(values, name), default, field.description or "", meaning_zh)

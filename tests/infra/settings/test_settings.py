@@ -7,7 +7,6 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from infra.errors import SettingsError
-from infra.settings.sections import descriptions
 from infra.settings.settings import Settings, load_settings
 from tests.changed_settings import changed_settings
 
@@ -188,7 +187,7 @@ def test_every_setting_says_what_it_is() -> None:
         for name, field in model.model_fields.items():
             if isinstance(field.default, BaseModel):
                 yield from unsaid(type(field.default))
-            elif not descriptions(model).get(name):
+            elif not field.description:
                 yield name
 
     assert list(unsaid(Settings)) == []
