@@ -53,9 +53,19 @@ class Connection:
         self._http.close()
 
     def pages(self, address: str) -> Iterator[Record]:
-        """Yield the pages of an address, following ``next`` links."""
+        """Yield the pages of an address, following ``next`` links.
+
+        Raises
+        ------
+        ClientError
+            A link leads back to a page before, as where a proxy drops the query.
+        """
         following: str | None = address
+        seen: set[str] = set()
         while following:
+            if following in seen:
+                raise ClientError(f"{following} leads back to a page before; does a proxy drop its query?")
+            seen.add(following)
             response = self._send("GET", following)
             yield value_of(response)
             link = response.links.get("next", {}).get("url")

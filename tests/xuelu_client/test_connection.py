@@ -101,6 +101,14 @@ def test_a_mistake_is_refused_and_nothing_is_sent(call: str) -> None:
     assert answers.requests == []
 
 
+def test_a_page_that_leads_to_itself_is_not_read_for_ever() -> None:
+    link = {"Link": '</study/v1/items?cursor=Yg>; rel="next"'}
+    client, answers = client_of(httpx2.Response(200, json={"items": []}, headers=link))
+    with pytest.raises(ClientError, match="leads back to a page before"):
+        list(client.each("items"))
+    assert len(answers.requests) == 2
+
+
 def test_times_and_days_are_sent_as_json_has_them() -> None:
     client, answers = client_of(httpx2.Response(200, json={"results": []}))
     client.post_events([EVENT | {"occurred_at": datetime(2026, 3, 1, 8, tzinfo=UTC), "day": date(2026, 3, 1)}])
