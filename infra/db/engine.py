@@ -72,6 +72,10 @@ EXPLANATIONS: dict[tuple[type[Exception], ...], Explanation | None] = {
         DatabaseUnavailableError,
         "raise idle_in_transaction_session_timeout or transaction_timeout for the user of database_url",
     ),
+    (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement): (
+        DatabaseError,
+        "is a pooler in between? set its pool_mode to session",
+    ),
     # No outage: another try takes as long, or may do as little.
     (psycopg.errors.QueryCanceled,): (DatabaseError, "ask for less, or raise request_timeout_seconds"),
     (psycopg.errors.InsufficientPrivilege,): (DatabaseError, "grant it to the user of database_url"),
@@ -109,8 +113,11 @@ def make_engine(database_url: str, *, statement_seconds: float = 0.0) -> Engine:
     if backend == "postgresql":
         if "@" in (url.host or ""):
             raise DatabaseError("database_url: its host has an @; write one of the user or the password as %40")
-        limit = {"options": f"-c statement_timeout={round(1_000 * statement_seconds)}"}
-        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=limit)
+        engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        if statement_seconds:
+            limit = f"SET statement_timeout = {round(1_000 * statement_seconds)}"
+            event.listen(engine, "connect", lambda connection, _record: _set(connection, limit))
+        return engine
     if backend != "sqlite":
         raise DatabaseError(f"database_url: {backend} is not supported; use sqlite or postgresql")
     # The connection used last comes first: the pages it read are still in its cache.
@@ -118,6 +125,12 @@ def make_engine(database_url: str, *, statement_seconds: float = 0.0) -> Engine:
     event.listen(engine, "do_connect", _refuse_missing_file)
     event.listen(engine, "connect", _prepare)
     return engine
+
+
+def _set(connection: Any, setting: str) -> None:
+    """Change a setting of a new connection: `options` of the address stay as they are, and poolers refuse them."""
+    connection.execute(setting)
+    connection.commit()
 
 
 def _refuse_missing_file(_dialect: object, _record: object, arguments: list[Any], _options: dict[str, Any]) -> None:

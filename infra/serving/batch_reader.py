@@ -27,8 +27,8 @@ CONNECTIONS: Final = 2
 BATCH_MEMBERS: Final = 64
 TIMEOUT_SECONDS: Final = 10.0
 COMPILE_OPTIONS: Final = {"render_postcompile": True}
-PLANNER_OPTIONS: Final = " ".join(
-    f"-c {setting}"
+PLANNER_SETTINGS: Final = "; ".join(
+    f"SET {setting}"
     for setting in (
         "enable_seqscan=off",
         "enable_hashjoin=off",
@@ -165,7 +165,7 @@ class PostgresqlReader(Reader):
 
     def __init__(self, engine: Engine, shown_times: int) -> None:
         super().__init__(engine, shown_times, parallel=CONNECTIONS)
-        self._url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        _, self._address = engine.dialect.create_connect_args(engine.url)
         self._idle: list[psycopg.AsyncConnection[Any]] = []
 
     async def _rows(self, organisation_key: int, member_ids: list[str]) -> Sequence[Row]:
@@ -181,9 +181,9 @@ class PostgresqlReader(Reader):
             return rows
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        return await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, prepare_threshold=0, options=PLANNER_OPTIONS
-        )
+        connection = await psycopg.AsyncConnection.connect(**self._address, autocommit=True, prepare_threshold=0)
+        await connection.execute(PLANNER_SETTINGS, prepare=False)
+        return connection
 
     async def _reset(self) -> None:
         while self._idle:

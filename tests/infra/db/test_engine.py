@@ -223,6 +223,7 @@ def failing_with(name: str) -> str:
         (failing_with("query_canceled"), DatabaseError, "raise request_timeout_seconds"),
         (failing_with("read_only_sql_transaction"), DatabaseUnavailableError, "a standby"),
         (failing_with("idle_in_transaction_session_timeout"), DatabaseUnavailableError, "raise idle_in_transaction"),
+        (failing_with("invalid_sql_statement_name"), DatabaseError, "set its pool_mode to session"),
         (failing_with("insufficient_privilege"), DatabaseError, "grant it to the user"),
         (failing_with("disk_full"), DatabaseUnavailableError, "free some space"),
         (failing_with("admin_shutdown"), DatabaseUnavailableError, "is it running"),

@@ -341,6 +341,27 @@ def test_words_about_time_name_the_day_of_models_that_are_older_than_a_day(shown
         assert "this week" not in later[row]["text"]
 
 
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_every_connection_goes_by_all_that_the_address_says(engine: Engine) -> None:
+    """A second server and `options` were lost on the way: commands ran, and lists were 503 or of another schema."""
+    hosts = ["/nowhere", engine.url.query["host"]]
+    address = engine.url.update_query_dict({"host": hosts, "options": "-c search_path=gone,public"})
+    own = make_engine(address.render_as_string(hide_password=False), statement_seconds=60)
+    settings = "SELECT current_setting('search_path'), current_setting('statement_timeout')"
+    with own.connect() as connection:
+        assert connection.exec_driver_sql(settings).one() == ("gone,public", "1min")
+
+    async def member() -> str | None:
+        reader = make_reader(own)
+        stored = await reader.stored_list(1, "d1")
+        await reader.close()
+        return stored and stored.member_id
+
+    assert asyncio.run(member()) == "d1"
+    own.dispose()
+
+
 def test_a_database_that_is_away_is_not_named_to_those_who_ask_for_a_list(tmp_path: Path) -> None:
     reader = make_reader(make_engine(f"postgresql://xuelu:open-sesame@/x?host={tmp_path}"))
     with pytest.raises(DatabaseUnavailableError, match="is it running") as caught:
