@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 from content_catalog.taxonomy import Taxonomy
@@ -56,62 +55,37 @@ class ModelParameters:
     extra_parameters: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """Arguments of the factories."""
-
-    parameters: ModelParameters
-    roles: Taxonomy
-    industries: Taxonomy
-
-
-def _als(inputs: _Inputs) -> Als:
-    p = inputs.parameters
-    fit = p.als_factors, p.als_iterations, p.als_regularization, p.als_alpha
-    return Als(*fit, p.half_life_days, p.seed, p.threads)
-
-
-def _item_knn(inputs: _Inputs) -> ItemKNN:
-    p = inputs.parameters
-    return ItemKNN(p.neighbours_per_item, p.neighbour_shrinkage, p.half_life_days)
-
-
-def _segment(inputs: _Inputs) -> SegmentPopularity:
-    p = inputs.parameters
-    shape = p.segment_half_life_days, p.segment_shrinkage, p.smallest_group
-    return SegmentPopularity(inputs.roles, inputs.industries, *shape)
-
-
-def _content(inputs: _Inputs, *, with_start_rate: bool) -> Content:
-    smallest = inputs.parameters.smallest_group
-    return Content(inputs.roles, inputs.industries, min_members=smallest, with_start_rate=with_start_rate)
-
-
-FACTORIES: Final[dict[str, Callable[[_Inputs], Model]]] = {
-    "item_knn": _item_knn,
-    "als": _als,
-    "segment": _segment,
-    "popularity": lambda inputs: Popularity(inputs.parameters.popularity_half_life_days),
-    "newest": lambda _: Newest(),
-    "trend_day": lambda _: Trend(1.0),
-    "trend_week": lambda _: Trend(7.0),
-    "trend_month": lambda _: Trend(30.0),
-    "trend_days": lambda _: Trend(3.0, normalise_days=True),
-    "trend_returning": lambda _: Trend(1.0, normalise_days=True, exclude_first_day=True),
-    "first_items": lambda _: FirstItems(),
-    "cohort": lambda _: Cohort(),
-    "ease": lambda inputs: Ease(inputs.parameters.ease_regularization),
-    "ease_recent": lambda inputs: Ease(inputs.parameters.ease_regularization, 7.0),
-    "transitions": lambda _: Transitions(),
-    "next_day": lambda _: NextDay(),
-    "same_day": lambda _: SameDay(),
-    "user_knn": lambda _: UserKNN(30.0),
-    "user_knn_recent": lambda _: UserKNN(3.0),
-    "content": partial(_content, with_start_rate=True),
-    "taste": partial(_content, with_start_rate=False),
-    "precedence": lambda _: Precedence(),
+FACTORIES: Final[dict[str, Callable[[ModelParameters, Taxonomy, Taxonomy], Model]]] = {
+    "item_knn": lambda p, *_: ItemKNN(p.neighbours_per_item, p.neighbour_shrinkage, p.half_life_days),
+    "als": lambda p, *_: Als(
+        p.als_factors, p.als_iterations, p.als_regularization, p.als_alpha, p.half_life_days, p.seed, p.threads
+    ),
+    "segment": lambda p, roles, industries: SegmentPopularity(
+        roles, industries, p.segment_half_life_days, p.segment_shrinkage, p.smallest_group
+    ),
+    "popularity": lambda p, *_: Popularity(p.popularity_half_life_days),
+    "newest": lambda *_: Newest(),
+    "trend_day": lambda *_: Trend(1.0),
+    "trend_week": lambda *_: Trend(7.0),
+    "trend_month": lambda *_: Trend(30.0),
+    "trend_days": lambda *_: Trend(3.0, normalise_days=True),
+    "trend_returning": lambda *_: Trend(1.0, normalise_days=True, exclude_first_day=True),
+    "first_items": lambda *_: FirstItems(),
+    "cohort": lambda *_: Cohort(),
+    "ease": lambda p, *_: Ease(p.ease_regularization),
+    "ease_recent": lambda p, *_: Ease(p.ease_regularization, 7.0),
+    "transitions": lambda *_: Transitions(),
+    "next_day": lambda *_: NextDay(),
+    "same_day": lambda *_: SameDay(),
+    "user_knn": lambda *_: UserKNN(30.0),
+    "user_knn_recent": lambda *_: UserKNN(3.0),
+    "content": lambda p, roles, industries: Content(roles, industries, min_members=p.smallest_group),
+    "taste": lambda p, roles, industries: Content(
+        roles, industries, min_members=p.smallest_group, with_start_rate=False
+    ),
+    "precedence": lambda *_: Precedence(),
 }
-"""Every registered model. Of equal contributions the first model gives the reason, so own history comes first."""
+"""Every registered model; of equal contributions the first one gives the reason, so own history comes first."""
 
 DEFAULT_MODELS: Final = tuple(name for name in FACTORIES if name != "precedence")
 """The models of the default pipeline; the others can be backtested by name."""
@@ -127,13 +101,11 @@ def make_models(
     ModelError
         A name is neither registered nor that of an own model, or an own model cannot be made.
     """
-    inputs = _Inputs(parameters, roles, industries)
     own = own_models(parameters.extra)
     names = tuple(names)
-    if unknown := [name for name in names if name not in FACTORIES and name not in own]:
-        raise ModelError(f"there is no model {unknown[0]!r}; the models are {', '.join([*FACTORIES, *own])}")
+    _check_names(names, own)
     return {
-        name: FACTORIES[name](inputs)
+        name: FACTORIES[name](parameters, roles, industries)
         if name in FACTORIES
         else make_own(own[name], parameters.extra_parameters.get(name, {}))
         for name in names
@@ -160,11 +132,13 @@ def own_in_pipeline(extra: Iterable[str], in_pipeline: Iterable[str]) -> list[st
         A name is neither registered nor that of an own model.
     """
     own, names = own_models(extra), tuple(dict.fromkeys(in_pipeline))
-    if unknown := [name for name in names if name not in FACTORIES and name not in own]:
-        raise ModelError(
-            f"models.in_pipeline: there is no model {unknown[0]!r}; the models are {', '.join([*FACTORIES, *own])}"
-        )
+    _check_names(names, own, "models.in_pipeline: ")
     return [own[name] for name in names if name in own]
+
+
+def _check_names(names: Iterable[str], own: Mapping[str, str], where: str = "") -> None:
+    if unknown := [name for name in names if name not in FACTORIES and name not in own]:
+        raise ModelError(f"{where}there is no model {unknown[0]!r}; the models are {', '.join([*FACTORIES, *own])}")
 
 
 def own_sources(extra: Iterable[str], in_pipeline: Iterable[str]) -> list[str]:

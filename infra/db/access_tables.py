@@ -35,7 +35,7 @@ console_sessions = Table(
 rate_counts = Table(
     "rate_counts",
     metadata,
-    organisation_column(primary=True),
+    organisation_column(),
     Column("minute", BigInteger, primary_key=True, autoincrement=False),
     Column("caller", Text, primary_key=True),
     Column("count", Integer, nullable=False),
@@ -44,7 +44,7 @@ rate_counts = Table(
 audit_heads = Table(
     "audit_heads",
     metadata,
-    organisation_column(primary=True),
+    organisation_column(),
     Column("sequence", BigInteger, nullable=False),
     Column("hash", Text, nullable=False),
 )
@@ -52,7 +52,7 @@ audit_heads = Table(
 audit_entries = Table(
     "audit_entries",
     metadata,
-    organisation_column(primary=True),
+    organisation_column(),
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     Column("at", Instant, nullable=False),
     Column("actor", Text, nullable=False),
@@ -65,7 +65,7 @@ audit_entries = Table(
 audit_subjects = Table(
     "audit_subjects",
     metadata,
-    organisation_column(primary=True),
+    organisation_column(),
     Column("member_id", Text, primary_key=True),
     Column("secret", Text, nullable=False),
 )
@@ -73,7 +73,7 @@ audit_subjects = Table(
 data_folders = Table(
     "data_folders",
     metadata,
-    organisation_column(primary=True),
+    organisation_column(),
     Column("kind", Text, primary_key=True),
     Column("path", Text, primary_key=True),
     Column("host", Text, nullable=False),

@@ -10,14 +10,13 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from content_catalog.io.values import WHITE_SPACE
-from features.xapi.index_terms import agent_term, terms_of_member
+from features.xapi.index_terms import IDENTIFIERS, agent_term, terms_of_member
 from features.xapi.validation.formats import mailbox
 from infra.catalog.store import NUL
 from infra.db.core_tables import events
 from infra.db.lrs_tables import statement_terms, statements
 
 BATCH: Final = 1_000
-IDENTIFIERS: Final = ("mbox", "mbox_sha1sum", "openid", "account")
 
 
 def moments_of_member(
