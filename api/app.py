@@ -1,6 +1,7 @@
 """The HTTP service, made from settings."""
 
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -156,14 +157,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes.extend(included)
     app.state.routes = [*app.routes, *routes]
     app.add_middleware(XapiMiddleware)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["*"],
-            expose_headers=EXPOSED_HEADERS,
-        )
     errors.install(app, present)
     app.outermost = RequestMiddleware(
         app.inner,
@@ -171,8 +164,19 @@ def create_app(settings: Settings) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         body_seconds=settings.request_timeout_seconds,
         present=present,
+        share=partial(_shared, origins=settings.cors_origins),
     )
     return app
+
+
+def _shared(app: ASGIApp, *, origins: Sequence[str]) -> ASGIApp:
+    """Return an application whose answers, errors too, scripts of some origins may read."""
+    if not origins:
+        return app
+    methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
+    return CORSMiddleware(
+        app, allow_origins=origins, allow_methods=methods, allow_headers=["*"], expose_headers=EXPOSED_HEADERS
+    )
 
 
 def app_from_environment() -> FastAPI:

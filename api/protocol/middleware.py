@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -53,12 +53,21 @@ class RequestMiddleware:
         Bodies that take longer to arrive are refused.
     present : function
         Gives the problem of a refused request the form of its answer.
+    share : function
+        Lets scripts of other origins read the answers of an application.
     """
 
     def __init__(
-        self, app: ASGIApp, *, metrics: Metrics, max_body_bytes: int, body_seconds: float, present: Presentation
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        max_body_bytes: int,
+        body_seconds: float,
+        present: Presentation,
+        share: Callable[[ASGIApp], ASGIApp],
     ) -> None:
-        self._app = app
+        self._app, self._share = share(app), share
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
         self._body_seconds = body_seconds
@@ -94,7 +103,8 @@ class RequestMiddleware:
             try:
                 check_request(scope, headers, max_body_bytes=self._max_body_bytes)
             except XueluError as error:
-                await self._present(Request(scope), error, answer_to(error))(scope, receive, sending)
+                refusal = self._present(Request(scope), error, answer_to(error))
+                await self._share(refusal)(scope, receive, sending)
                 return
             if b"content-length" in headers or b"transfer-encoding" in headers:
                 receive = self._bounded(receive)

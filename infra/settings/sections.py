@@ -1,9 +1,19 @@
 """Sections of the settings."""
 
+import re
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    model_validator,
+)
 
 from content_catalog.schema import HOURS
 
@@ -17,6 +27,23 @@ Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 CALLBACK: Final = "/console/login/openid/callback"
 """Path of the console that the OpenID provider sends browsers back to."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
+ORIGIN: Final = re.compile(
+    r"\*|null|(?!http://.*:80$|https://.*:443$)[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?"
+)
+
+
+def _origin(origin: str) -> str:
+    """Return an origin that browsers send (RFC 6454, 6.2)."""
+    if ORIGIN.fullmatch(origin) is None:
+        raise ValueError(
+            "no browser sends such an origin; write https://app.example, in small letters, with neither a slash at "
+            "the end nor the usual port"
+        )
+    return origin
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class SettingsSection(BaseModel):

@@ -24,6 +24,7 @@ from infra.settings.sections import (
     NightlySettings,
     ObjectiveSettings,
     OidcSettings,
+    Origin,
     PrivacySettings,
     RankerSettings,
     SettingsSection,
@@ -117,7 +118,7 @@ class Settings(BaseSettings):
     """A body that takes longer to arrive, or a query to answer, is given up."""
     rate_limit_per_minute: NonNegativeInt = 60_000
     """Requests that a key may make in a minute; 0: any number."""
-    cors_origins: list[str] = []
+    cors_origins: list[Origin] = []
     """Origins whose scripts may call the service from a browser, such as https://app.example."""
     weights: WeightSettings = WeightSettings()
     models: ModelSettings = ModelSettings()

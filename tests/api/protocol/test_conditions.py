@@ -205,6 +205,10 @@ def test_browsers_may_call_from_the_origins_of_the_settings_only(settings: Setti
         assert "access-control-allow-origin" not in refused.headers
         answer = client.get("/v1/items/v1", headers={"Origin": origin, **headers})
         assert "ETag" in answer.headers["access-control-expose-headers"]
+        unread = client.post(
+            "/v1/events", content=b"{}", headers={"Origin": origin, "Content-Encoding": "gzip", **headers}
+        )
+        assert (unread.status_code, unread.headers["access-control-allow-origin"]) == (415, origin)
     with TestClient(create_app(settings)) as client:
         closed = client.options("/v1/events", headers={"Origin": origin, **preflight})
         assert "access-control-allow-origin" not in closed.headers

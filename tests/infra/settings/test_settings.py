@@ -92,7 +92,12 @@ def test_a_wrong_setting_is_named_in_one_line_with_its_value_and_where_to_read_o
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("XUELU_PORT", "eighty"), ("XUELU_MODELS__SEEED", "1"), ("XUELU_CORS_ORIGINS", "https://a.example")],
+    [
+        ("XUELU_PORT", "eighty"),
+        ("XUELU_MODELS__SEEED", "1"),
+        ("XUELU_CORS_ORIGINS", "https://a.example"),
+        ("XUELU_CORS_ORIGINS", '["https://a.example/"]'),
+    ],
 )
 def test_a_wrong_variable_is_refused_like_a_wrong_line_of_the_file(
     name: str, value: str, working_folder: Path, monkeypatch: pytest.MonkeyPatch
