@@ -106,7 +106,7 @@ def query_parameters(dependant: Dependant) -> Iterator[tuple[str, Any]]:
 
 
 def check_names(values: Mapping[str, Sequence[str]], *, names: AbstractSet[str], repeatable: AbstractSet[str]) -> None:
-    """Do nothing where a query holds known parameters only, each single one once.
+    """Refuse a query that holds an unknown parameter, or a single one several times.
 
     Raises
     ------

@@ -24,7 +24,7 @@ class Preconditions:
     if_none_match: str | None
 
     def check(self, etag: str | None) -> None:
-        """Do nothing where a write may go on; ``etag`` is None where there is nothing yet.
+        """Refuse a write that the preconditions rule out; ``etag`` is None where there is nothing yet.
 
         Raises
         ------

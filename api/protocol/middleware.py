@@ -160,7 +160,7 @@ def with_defaults(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, b
 
 
 def check_request(scope: Scope, headers: dict[bytes, bytes], *, max_body_bytes: int) -> None:
-    """Do nothing where a request can be given to its route.
+    """Refuse a request that cannot be given to its route.
 
     Raises
     ------

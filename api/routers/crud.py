@@ -60,7 +60,7 @@ class WriteRequest:
         return before
 
     def check(self, before: Record | None) -> None:
-        """Do nothing where the preconditions hold for a record as it is before the write.
+        """Refuse the write where the preconditions do not hold for a record as it is before it.
 
         Raises
         ------

@@ -127,7 +127,7 @@ def uses(session: Session, organisation_key: int, columns: Iterable[Column[Any]]
 
 
 def refuse_used(name: str, counts: dict[str, int]) -> None:
-    """Do nothing where nothing uses a record.
+    """Refuse to remove a record that others use.
 
     Raises
     ------

@@ -245,7 +245,7 @@ def _is_missing(error: Exception) -> bool:
 
 
 def check_migrated(engine: Engine) -> None:
-    """Do nothing where the tables are at the newest migration.
+    """Refuse a database whose tables are not at the newest migration.
 
     Raises
     ------

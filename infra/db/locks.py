@@ -27,7 +27,7 @@ class NightLock:
         self._engine, self._connection = engine, connection
 
     def check(self) -> None:
-        """Do nothing where the lock is still held.
+        """Refuse to go on where the lock was lost.
 
         Raises
         ------

@@ -27,12 +27,12 @@ def record(
 
 
 def check_present(session: Session, run: dict[str, Any]) -> None:
-    """Do nothing where a run is stored, and lock its row until the transaction ends.
+    """Refuse a run that is not stored any more; lock its row until the transaction ends.
 
     Raises
     ------
     RunDiscardedError
-        It is not: an erasure discards the run under way, which may have read the member.
+        An erasure discarded it, as it may have read the member.
     """
     # An UPDATE locks the row on PostgreSQL, and on SQLite it begins the transaction as the one writer.
     held = update(runs).where(runs.c.run_key == run["run_key"]).values(status=runs.c.status)

@@ -169,7 +169,7 @@ def _recipient(session: Session, organisation_key: int, member_id: str | None, n
 
 
 def check_published(session: Session) -> None:
-    """Do nothing where some organisation has a published run.
+    """Refuse to go on where no organisation has a published run.
 
     Raises
     ------

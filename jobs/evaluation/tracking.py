@@ -36,7 +36,10 @@ def as_tracked_run(trial: Mapping[str, Any], *, organisation: str, pages: bool =
         identity=hashlib.sha256(" ".join(map(str, identity)).encode()).hexdigest(),
         name=title,
         at=trial["created_at"],
-        params={_name(name): value if isinstance(value, str) else _text(value) for name, value in params.items()},
+        params={
+            _name(name): value if isinstance(value, str) else orjson.dumps(value).decode()
+            for name, value in params.items()
+        },
         tags={f"xuelu.{name}": str(trial[name]) for name in DIGESTS},
         metrics=[(_name(name), float(value), step) for name, value, step in of_kind(results) if value is not None],
         files={PAGE: _page(trial, title)} if pages else {},
@@ -79,7 +82,3 @@ def _name(name: str) -> str:
     'default_ passed 25_/warm/ndcg'
     """
     return NOT_IN_NAMES.sub("_", name)
-
-
-def _text(value: Any) -> str:
-    return orjson.dumps(value).decode()

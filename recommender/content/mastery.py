@@ -145,7 +145,7 @@ def topics_of_items(items: pd.DataFrame) -> tuple[list[str], csr_matrix]:
 def topic_evidence(interactions: Interactions) -> TopicEvidence:
     """Return what graded attempts and finished items say of topics, of members with personalisation."""
     _, topics = topics_of(interactions)
-    graded = _graded(interactions)
+    graded = interactions.cell("successes") + interactions.cell("failures") > 0
     counted = interactions.personalised[interactions.cell("member")] & ~interactions.in_deleted_topics
     used = np.flatnonzero((graded | interactions.cell("finished")) & counted)
     item = interactions.cell("item")[used]
@@ -181,8 +181,3 @@ def topic_mastery(interactions: Interactions) -> pd.DataFrame:
         "basis": np.where(of_topics.graded, GRADED, COMPLETED),
     }
     return pd.DataFrame(columns, columns=MASTERY_COLUMNS)
-
-
-def _graded(interactions: Interactions) -> NDArray[np.bool_]:
-    """Return which cells have graded attempts."""
-    return np.asarray(interactions.cell("successes") + interactions.cell("failures") > 0)

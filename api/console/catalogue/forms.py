@@ -35,7 +35,7 @@ class FormConditions(Preconditions):
     """Conditions of a form, whose messages are for a person who fills it in."""
 
     def check(self, etag: str | None) -> None:
-        """Do nothing where the form may be saved.
+        """Refuse a form that may not be saved.
 
         Raises
         ------
