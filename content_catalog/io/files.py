@@ -26,12 +26,12 @@ SHOWN_CHARACTERS: Final = 200
 _LARGER: Final = {"gbk": "gb18030", "gb2312": "gb18030"}
 NOT_UTF8: Final = "not UTF-8; save the file as UTF-8, or name its --encoding"
 _UNSUPPORTED: Final = {
-    b"PK\x03\x04": "a ZIP archive; unpack it first",
+    b"PK\x03\x04": "a ZIP archive or another kind of workbook; unpack it, or save it as .xlsx",
     b"BZh": "compressed with bzip2; unpack it, or compress it with gzip",
     b"\xfd7zXZ\x00": "compressed with xz; unpack it, or compress it with gzip",
     b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it, or compress it with gzip",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive; unpack it first",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as .xlsx or CSV",
+    b"\xd0\xcf\x11\xe0": "an old or protected Excel workbook; save it as .xlsx without a password, or as CSV",
 }
 
 

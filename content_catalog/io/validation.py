@@ -21,14 +21,14 @@ from content_catalog.io.times import NAT, parse_times
 from content_catalog.io.values import (
     INEXACT,
     INVISIBLE,
-    LIST_MARK,
+    MARKED,
     NO_IDS,
     STR,
-    STRUCTURE_MARK,
     WHITE_SPACE,
     parse_numbers,
     parts_of,
     stripped,
+    structure_fault,
     without_marks,
 )
 from content_catalog.schema import HOURS, LIST_SEPARATOR, MAX_KEY_BYTES, REJECT_COLUMNS, Column, Schema
@@ -154,7 +154,7 @@ def _missing(texts: pa.Array, column: Column) -> dict[int, str]:
 
 def _unmarked(texts: pa.Array, column: Column) -> tuple[pa.Array, dict[int, str]]:
     """Return texts with their lists joined, and the reasons of values of a wrong structure."""
-    marked = pc.match_substring_regex(texts, f"[{LIST_MARK}{STRUCTURE_MARK}]")
+    marked = pc.match_substring_regex(texts, MARKED)
     reasons: dict[int, str] = {}
     if column.kind == "list":
         wide = pc.and_not(pc.match_substring(texts, WIDE_SEPARATOR), marked)
@@ -165,8 +165,8 @@ def _unmarked(texts: pa.Array, column: Column) -> tuple[pa.Array, dict[int, str]
     for position in _positions(marked):
         text = values[position]
         values[position] = None
-        if not text.startswith(LIST_MARK) or STRUCTURE_MARK in text:
-            reasons[position] = "an object or a nested list; give a single value"
+        if fault := structure_fault(text):
+            reasons[position] = fault
         elif column.kind not in _LIST_KINDS:
             reasons[position] = "a list; give a single value"
         elif any(LIST_SEPARATOR in part for part in parts_of(text)):

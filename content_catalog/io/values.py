@@ -20,6 +20,9 @@ LIST_MARK: Final = "\ufdd0"
 """Stands before each part of a list, so that a separator inside a part is seen. A noncharacter, no part of any text."""
 STRUCTURE_MARK: Final = "\ufdd1"
 """Stands before the JSON of an object or of a nested list, which no column holds."""
+MARKED: Final = f"[{LIST_MARK}{STRUCTURE_MARK}]"
+FORMULA_START: Final = f"{STRUCTURE_MARK}="
+"""Begins a formula of a workbook that has no value."""
 WHITE_SPACE: Final = (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
@@ -143,6 +146,15 @@ def list_of(parts: list[str]) -> str:
 def parts_of(text: str) -> list[str]:
     """Return the parts of a list in its marked form or joined by the separator."""
     return text[1:].split(LIST_MARK) if text.startswith(LIST_MARK) else text.split(LIST_SEPARATOR)
+
+
+def structure_fault(text: str) -> str:
+    """Return why a marked text is no value of a column; an empty text for a list of texts."""
+    if text.startswith(LIST_MARK) and STRUCTURE_MARK not in text:
+        return ""
+    if FORMULA_START in text:
+        return "a formula without a value; open the workbook in a spreadsheet and save it"
+    return "an object or a nested list; give a single value"
 
 
 def without_marks(text: str) -> str:

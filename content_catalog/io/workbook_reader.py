@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from zipfile import BadZipFile, ZipFile, is_zipfile
@@ -12,7 +12,7 @@ import pandas as pd
 
 from content_catalog.errors import FileUnreadableError, why_unreadable
 from content_catalog.io.files import Chunk, column_names, rejects_frame, with_header
-from content_catalog.io.values import WHITE_SPACE, as_text, float_text
+from content_catalog.io.values import STRUCTURE_MARK, WHITE_SPACE, as_text, float_text
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -25,6 +25,9 @@ SMALL_BYTES: Final = 50_000_000
 """A part of a workbook that is larger than this, and than so many times its compressed size, is refused unread:
 openpyxl holds all texts of a workbook, and each cell, in memory. Apache POI has the same ratio."""
 BEYOND_HEADER: Final = "a cell stands beyond the header; name its column there, or empty it"
+SCANNED_BYTES: Final = 1_000_000
+_FORMULA: Final = re.compile(rb"<(?:\w{1,20}:)?f[\s/>]")
+_OVERLAP: Final = 32
 _NOT_SHOWN: Final = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
 """Parts of a number format that are texts, colours and languages, and no fields of a time."""
 
@@ -51,14 +54,14 @@ def read_workbook(path: Path, chunk_rows: int, *, sheet: str | None = None) -> I
     try:
         with path.open("rb") as file:
             _refuse_bombs(path, file)
-            yield from _sheet_chunks(path, _opened(file), chunk_rows, sheet=sheet)
+            yield from _sheet_chunks(path, file, chunk_rows, sheet=sheet)
     except FileUnreadableError:
         raise
     except OSError as error:
         raise FileUnreadableError(f"{path} cannot be read: {why_unreadable(error)}; check the path") from error
     except Exception as error:  # a broken workbook ends openpyxl with errors of any kind
         raise FileUnreadableError(
-            f"{path} is not a readable Excel workbook: {error}; save it again as .xlsx"
+            f"{path} is not a readable Excel workbook: {error}; save it again as .xlsx, without a password"
         ) from error
 
 
@@ -74,7 +77,7 @@ def _refuse_bombs(path: Path, file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _opened(file: BinaryIO) -> "Workbook":
+def _opened(file: BinaryIO, *, formulas: bool = False) -> "Workbook":
     from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415 - slow to import, and seldom needed
 
     class CellsOnly(ExcelReader):  # type: ignore[misc] # openpyxl has no types
@@ -83,25 +86,55 @@ def _opened(file: BinaryIO) -> "Workbook":
         def read_chartsheet(self, sheet: Any, rel: Any) -> None:
             """Do nothing."""
 
-    reader = CellsOnly(file, read_only=True, data_only=True)
+    reader = CellsOnly(file, read_only=True, data_only=not formulas)
     reader.read()
     return reader.wb
 
 
-def _sheet_chunks(path: Path, workbook: "Workbook", chunk_rows: int, *, sheet: str | None) -> Iterator[Chunk]:
+def _sheet_chunks(path: Path, file: BinaryIO, chunk_rows: int, *, sheet: str | None) -> Iterator[Chunk]:
+    workbook = _opened(file)
     sheets = {cells.title: cells for cells in workbook.worksheets}
     visible = [name for name, cells in sheets.items() if cells.sheet_state == "visible"]
     name = sheet if sheet is not None else next(iter([*visible, *sheets]), None)
     if name not in sheets:
         raise FileUnreadableError(f"{path} has no sheet {sheet or 'of cells'!r}; it has {', '.join(sheets)}")
     cells = sheets[name]
-    cells.reset_dimensions()  # some writers state the extent of a sheet wrongly
-    texts = ((number, list(map(_cell_text, row))) for number, row in enumerate(cells.iter_rows(), 1))
+    formulas = _rows(_opened(file, formulas=True)[name]) if _has_formulas(file) else repeat(())
+    texts = ((number, _row_texts(*pair)) for number, pair in enumerate(zip(_rows(cells), formulas, strict=False), 1))
     filled = ((number, row) for number, row in texts if any(text.strip(WHITE_SPACE) for text in row))
     _, header = next(filled, (1, []))
     width = max((place for place, text in enumerate(header, 1) if text.strip(WHITE_SPACE)), default=0)
     names = column_names(path, header[:width])
     yield from with_header(_chunks(filled, names, min(chunk_rows, MAX_CHUNK_ROWS)), names)
+
+
+def _rows(cells: Any) -> Iterator[tuple[Any, ...]]:
+    cells.reset_dimensions()  # some writers state the extent of a sheet wrongly
+    rows: Iterator[tuple[Any, ...]] = cells.iter_rows()
+    return rows
+
+
+def _has_formulas(file: BinaryIO) -> bool:
+    """Return whether any sheet has a formula; libraries that write workbooks store no values of them."""
+    with ZipFile(file) as archive:
+        for name in archive.namelist():
+            if name.startswith("xl/worksheets/"):
+                with archive.open(name) as part:
+                    tail = b""
+                    while piece := part.read(SCANNED_BYTES):
+                        if _FORMULA.search(tail + piece):
+                            return True
+                        tail = piece[-_OVERLAP:]
+    return False
+
+
+def _row_texts(row: tuple[Any, ...], formulas: tuple[Any, ...]) -> list[str]:
+    """Return a row as text; a formula without a value, which is not an empty text, is one that no column holds."""
+    texts = list(map(_cell_text, row))
+    for place, (cell, formula) in enumerate(zip(row, formulas, strict=False)):
+        if formula.data_type == "f" and cell.value is None and cell.data_type != "str":
+            texts[place] = f"{STRUCTURE_MARK}{formula.value}"
+    return texts
 
 
 def _chunks(filled: Iterator[tuple[int, list[str]]], names: list[str], chunk_rows: int) -> Iterator[Chunk]:

@@ -324,10 +324,10 @@ def test_a_bad_line_of_json_is_one_reject(folder: Path, line: str, reason: str) 
 @pytest.mark.parametrize(
     ("magic", "said"),
     [
-        (b"PK\x03\x04", "a ZIP archive; unpack it first"),
+        (b"PK\x03\x04", "a ZIP archive or another kind of workbook"),
         (b"BZh9", "compressed with bzip2"),
         (b"\xfd7zXZ\x00", "compressed with xz"),
-        (b"\xd0\xcf\x11\xe0", "an old Excel workbook; save it as .xlsx"),
+        (b"\xd0\xcf\x11\xe0", "an old or protected Excel workbook; save it as .xlsx"),
     ],
 )
 def test_a_format_that_is_not_read_is_named(folder: Path, magic: bytes, said: str) -> None:

@@ -12,6 +12,8 @@ from openpyxl import Workbook
 from content_catalog.errors import FileUnreadableError
 from content_catalog.io.files import Chunk
 from content_catalog.io.readers import read_chunks
+from content_catalog.io.validation import check_rows
+from features.schema import MEMBERS
 
 ROWS = [
     [None, None, None, None],
@@ -159,3 +161,33 @@ def test_a_part_that_would_take_a_thousand_times_its_size_is_refused_unread(work
 
     with pytest.raises(FileUnreadableError, match=r"texts\.xml would be 1,000,000,000 bytes, .*as CSV"):
         list(read_chunks(workbook))
+
+
+def test_a_formula_without_a_value_costs_its_row_where_its_column_is_read(tmp_path: Path) -> None:
+    book = Workbook()
+    for row in (
+        ["member_id", "role", "note"],
+        ["m1", '="8"&"3"', None],
+        ["m2", None, "=1+1"],
+        *([f"n{n}"] for n in range(3_000)),
+    ):
+        book.active.append(row)
+    path = tmp_path / "members.xlsx"
+    book.save(path)
+    (chunk,) = read_chunks(path)
+    rows, rejects = check_rows(chunk.frame, MEMBERS)
+    assert len(rows) == 3_001
+    assert rejects["reason"].tolist() == ["a formula without a value; open the workbook in a spreadsheet and save it"]
+    assert rejects[["line", "value"]].to_numpy().tolist() == [[2, '="8"&"3"']]
+
+
+def test_a_formula_that_gives_an_empty_text_is_an_empty_value(tmp_path: Path) -> None:
+    book = Workbook()
+    book.active.append(["member_id", "role"])
+    book.active.append(["m1", '=""'])
+    book.save(tmp_path / "written.xlsx")
+    with ZipFile(tmp_path / "written.xlsx") as written, ZipFile(tmp_path / "members.xlsx", "w") as stored:
+        for name in written.namelist():  # as spreadsheets store it
+            stored.writestr(name, written.read(name).replace(b'<c r="B2">', b'<c r="B2" t="str">'))
+    (chunk,) = read_chunks(tmp_path / "members.xlsx")
+    assert chunk.frame.to_numpy().tolist() == [["m1", ""]]
