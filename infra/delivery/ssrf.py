@@ -26,6 +26,18 @@ SPECIAL: Final = tuple(
 )
 """Blocks that may count as global, and where no study app is."""
 
+METADATA: Final = frozenset(
+    ipaddress.ip_address(address)
+    for address in (
+        "100.100.100.200",  # Alibaba Cloud
+        "168.63.129.16",  # Azure
+        "192.0.0.192",  # Oracle Cloud
+        "fd00:ec2::254",  # AWS
+        "fd20:ce::254",  # Google Cloud
+    )
+)
+"""Services of clouds that hand out a machine's credentials and are not at a link-local address."""
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -55,7 +67,7 @@ async def resolve_host(host: str, port: int, *, allow_private: bool, threads: Ex
     host : str
         In ASCII, internationalised labels as ``xn--``: Python would encode them by IDNA 2003.
     allow_private : bool
-        Whether addresses that are not public will do, link-local ones excepted.
+        Whether addresses that are not public will do, those of metadata services excepted.
     threads : Executor, optional
         Waits for the resolver; by default the event loop's threads, which everything else waits in too.
 
@@ -74,8 +86,10 @@ async def resolve_host(host: str, port: int, *, allow_private: bool, threads: Ex
     addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
     for address in addresses:
         parsed = ipaddress.ip_address(address.partition("%")[0])
-        if _is_link_local(parsed):
-            raise EndpointError(f"{host} is at {address}, a link-local address, where machines keep their credentials")
+        if _holds_credentials(parsed):
+            raise EndpointError(
+                f"{host} is at {address}, where machines keep their credentials; register another address"
+            )
         if not allow_private and not is_public(parsed):
             raise EndpointError(
                 f"{host} is at {address}, which is no public address; allow_private_addresses would allow it"
@@ -83,8 +97,8 @@ async def resolve_host(host: str, port: int, *, allow_private: bool, threads: Ex
     return addresses
 
 
-def _is_link_local(address: Address) -> bool:
-    """Return whether an address is one of the link alone: metadata services are there, and never a study app."""
+def _holds_credentials(address: Address) -> bool:
+    """Return whether an address is of the link alone or a metadata service: no study app is there."""
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return _is_link_local(address.ipv4_mapped)
-    return address.is_link_local
+        return _holds_credentials(address.ipv4_mapped)
+    return address.is_link_local or address in METADATA
