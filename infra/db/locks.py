@@ -90,7 +90,7 @@ def _on_sqlite(engine: Engine, organisation: str) -> Iterator[NightLock]:
     if not database or database == ":memory:":
         yield NightLock(engine)
         return
-    path = Path(f"{database}{ENDING}")
+    path = Path(f"{Path(database).resolve()}{ENDING}")  # one of all links to the file, as SQLite's own
     try:
         # For its owner alone: an account that may open it can hold the lock, and so stop the nights.
         opened = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, FILE_MODE), "wb")

@@ -152,6 +152,14 @@ def test_a_lock_beside_a_database_that_cannot_be_written_is_one_line(tmp_path: P
         pass
 
 
+def test_all_links_to_a_database_have_one_lock(tmp_path: Path, open_engine: Any) -> None:
+    file, link = tmp_path / "xuelu.db", tmp_path / "link.db"
+    link.symlink_to(file)
+    engine, linked = (open_engine(f"sqlite:///{path}") for path in (file, link))
+    with night_lock(engine, "default"), pytest.raises(NightRunningError), night_lock(linked, "default"):
+        pass
+
+
 def test_a_database_in_memory_needs_no_lock(open_engine: Any) -> None:
     engine = open_engine("sqlite://")
     with night_lock(engine, "default") as lock, night_lock(engine, "default"):
