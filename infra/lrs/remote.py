@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -18,6 +18,7 @@ from infra.db import bulk
 from infra.db.lrs_tables import statement_sources
 from infra.errors import RemoteError, SettingsError
 from infra.lrs.store import format_timestamp
+from infra.retry_after import wait_seconds
 
 VERSION_HEADER: Final = "X-Experience-API-Version"
 VERSION, NEXT_VERSION = "1.0.3", "2.0.0"
@@ -130,10 +131,10 @@ class RecordStore:
             self._client.headers[VERSION_HEADER] = NEXT_VERSION
             response, content = self._answer(url)
         for _ in range(BUSY_RETRIES):
-            wait = response.headers.get("Retry-After", "")
-            if response.status_code not in BUSY or not (wait.isascii() and wait.isdigit()):
+            asked = response.headers.get("Retry-After")
+            if response.status_code not in BUSY or asked is None:
                 break
-            time.sleep(min(float(wait), MAX_WAIT_SECONDS))
+            time.sleep(min(wait_seconds(asked, now=datetime.now(UTC)) or 0.0, MAX_WAIT_SECONDS))
             response, content = self._answer(url)
         if response.status_code != httpx2.codes.OK:
             shown = content[:SHOWN_CHARACTERS].decode("utf-8", "replace")

@@ -22,8 +22,9 @@ from standardwebhooks import Webhook
 
 from benchmarks.study_app import Push, Reply, StudyApp
 from infra.delivery.ssrf import is_public, resolve_host
-from infra.delivery.webhooks import WebhookClient, WebhookResponse, signed_headers, wait_seconds
+from infra.delivery.webhooks import WebhookClient, WebhookResponse, signed_headers
 from infra.errors import EndpointError
+from infra.retry_after import wait_seconds
 from tests.limits import HANG_SECONDS
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - of nobody

@@ -214,7 +214,7 @@ def test_empty_pages_before_others_are_not_the_end(run: Callable[..., PullResult
 
 def test_a_store_that_is_busy_is_asked_again_when_it_says(run: Callable[..., PullResult], store: Store) -> None:
     store.statements = [statement(number) for number in range(3)]
-    store.refusals = [(429, {"Retry-After": "0"}), (503, {"Retry-After": "0"})]
+    store.refusals = [(429, {"Retry-After": "0"}), (503, {"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"})]
     assert run().figures["stored"] == 3
     store.refusals = [(503, {"Retry-After": "0"})] * 4
     with pytest.raises(RemoteError, match="answers 503; run the command again to go on: busy"):
