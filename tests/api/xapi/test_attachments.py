@@ -21,13 +21,6 @@ TEXT = b"a note of two lines\r\n--and dashes"
 BYTES = bytes(range(256))
 
 
-@pytest.fixture
-def lrs(client: TestClient) -> TestClient:
-    """Return a client that speaks xAPI."""
-    client.headers["X-Experience-API-Version"] = "1.0.3"
-    return client
-
-
 def sha2(content: bytes) -> str:
     """Return the hash by which a content is found."""
     return hashlib.sha256(content).hexdigest()

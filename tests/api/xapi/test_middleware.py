@@ -25,13 +25,6 @@ STATEMENT = {
 }
 
 
-@pytest.fixture
-def lrs(client: TestClient) -> TestClient:
-    """Return a client that speaks xAPI."""
-    client.headers["X-Experience-API-Version"] = "1.0.3"
-    return client
-
-
 def form(client: TestClient, method: str, **fields: str) -> Any:
     """Send a form in the alternate syntax."""
     return client.post(f"{STATEMENTS}?method={method}", data=fields)

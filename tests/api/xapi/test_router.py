@@ -20,13 +20,6 @@ LI = {"objectType": "Agent", "name": "Li", "mbox": "mailto:li@example.org"}
 MAP = {"en-US": "read", "zh-CN": "读"}
 
 
-@pytest.fixture
-def lrs(client: TestClient) -> TestClient:
-    """Return a client that speaks xAPI."""
-    client.headers["X-Experience-API-Version"] = "1.0.3"
-    return client
-
-
 def statement(**changes: Any) -> dict[str, Any]:
     """Return a valid statement."""
     return {

@@ -2,19 +2,10 @@
 
 from typing import Any
 
-import pytest
 from starlette.testclient import TestClient
 
 from tests.api.xapi.test_router import ON_SQLITE, STATEMENTS, refused, statement, statement_ids
 from tests.together import together
-
-
-@pytest.fixture
-def lrs(client: TestClient) -> TestClient:
-    """Return a client that speaks xAPI 1.0.3."""
-    client.headers["X-Experience-API-Version"] = "1.0.3"
-    return client
-
 
 PARTY = {"objectType": "contextAgent", "agent": {"mbox": "mailto:ana@example.org"}, "relevantTypes": ["t:coach"]}
 CLUB = {"objectType": "contextGroup", "group": {"objectType": "Group", "openid": "https://club.example/"}}

@@ -22,13 +22,6 @@ Take = Callable[..., object]
 COLUMNS = ["event_id", "member_id", "item_id", "verb", "occurred_at", "progress", "voided_event_id"]
 
 
-@pytest.fixture
-def key(engine: Engine, now: datetime) -> int:
-    """Return the key of an organisation."""
-    with transaction(engine) as session:
-        return organisations.ensure(session, "default", now=now)
-
-
 def chunk(*rows: tuple[str, ...]) -> pd.DataFrame:
     """Return sound events."""
     frame = pd.DataFrame([(*row, *[""] * (len(COLUMNS) - len(row))) for row in rows], columns=COLUMNS, dtype="str")

@@ -25,13 +25,6 @@ VOIDED = "http://adlnet.gov/expapi/verbs/voided"
 DONE = "http://adlnet.gov/expapi/verbs/completed"
 
 
-@pytest.fixture
-def key(engine: Engine, now: datetime) -> int:
-    """Return the key of an organisation."""
-    with transaction(engine) as session:
-        return organisations.ensure(session, "default", now=now)
-
-
 def statement(**changes: Any) -> dict[str, Any]:
     """Return a valid statement."""
     return {

@@ -14,7 +14,7 @@ from infra.db.core_tables import runs
 from infra.db.engine import transaction
 from infra.errors import ReceiptError, UnknownMemberError
 from infra.lrs import store as lrs
-from infra.privacy import erasure, export
+from infra.privacy import export
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.nightly import lists
@@ -22,6 +22,7 @@ from jobs.nightly.night import nightly
 from recommender.pipeline import Pipeline
 from tests.audit_entries import audit_entries
 from tests.conftest import ON_SQLITE
+from tests.infra.privacy.erasing import erase
 
 Take = Callable[..., Any]
 GONE = "rare-person@example.org"
@@ -37,13 +38,6 @@ STATEMENT = {
     ],
 }
 NOTE = {"ab" * 32: f"a note of {GONE}".encode()}
-
-
-def erase(engine: Engine, settings: Settings, now: datetime, member_id: str = GONE) -> dict[str, Any]:
-    """Erase a member and return what was told."""
-    with transaction(engine) as session:
-        key = organisations.key_of(session, settings.organisation)
-        return erasure.erase(session, settings, key, member_id, actor="test", now=now)
 
 
 def cells_with(engine: Engine, needle: str) -> list[str]:
@@ -101,7 +95,7 @@ def test_nothing_of_an_erased_member_is_in_any_table_or_file(
         }
         assert {table.name for table in export.personal_tables()} == named, "no table is forgotten"
         before = len(audit_entries(session, key))
-    report = erase(engine, with_member, now)
+    report = erase(engine, with_member, now, GONE)
     assert report["erased"] == {
         "voids": 1,
         "statements": 1,
@@ -149,7 +143,7 @@ def test_what_is_learned_after_an_erasure_is_what_is_learned_where_the_member_ne
     take("members", f"member_id,role,industry\n{GONE},83,60\n")
     take("events", f"member_id,item_id,verb,occurred_at\n{GONE},o1,completed,2026-02-25\n{GONE},v1,viewed,2026-02-26\n")
     assert learned(engine, settings, now)[0] != without
-    erase(engine, settings, now)
+    erase(engine, settings, now, GONE)
     again, after, lists_after = learned(engine, settings, now)
     assert (again, lists_after) == (without, lists_before)
     for name, model in before.models.items():
@@ -166,7 +160,7 @@ def test_erasing_one_member_and_adding_one_event_is_noticed(
     engine: Engine, with_member: Settings, take: Take, now: datetime
 ) -> None:
     first = nightly(engine, with_member, now=now)
-    erase(engine, with_member, now)
+    erase(engine, with_member, now, GONE)
     take("events", f"member_id,item_id,verb,occurred_at\n{OTHER},v3,viewed,2026-02-26\n")
     second = nightly(engine, with_member, now=now + timedelta(minutes=1), as_of=now)
     assert second["data_digest"] != first["data_digest"]
@@ -187,7 +181,7 @@ def test_a_member_that_only_events_name_can_be_erased_and_an_unknown_one_cannot(
 ) -> None:
     del couriers
     take("events", f"member_id,item_id,verb,occurred_at\n{GONE},o1,viewed,2026-02-26\n")
-    assert erase(engine, settings, now)["erased"] == {"events": 1}
+    assert erase(engine, settings, now, GONE)["erased"] == {"events": 1}
     for unknown in (GONE, "\x00", " "):
         with pytest.raises(UnknownMemberError):
             erase(engine, settings, now, unknown)
@@ -208,7 +202,7 @@ def test_checks_of_runs_forget_the_members_they_name(engine: Engine, with_member
     with transaction(engine) as session:
         checks = [{"name": "a", "passed": False, "detail": detail}, {"name": "b", "passed": True, "detail": ""}]
         session.execute(update(runs).values(checks=checks))
-    erase(engine, with_member, now)
+    erase(engine, with_member, now, GONE)
     with engine.connect() as connection:
         assert "2 fail" in str(connection.execute(text("SELECT checks FROM runs")).scalar())
     assert cells_with(engine, GONE) == []

@@ -18,7 +18,7 @@ from infra.db.lrs_tables import statement_attachments, statements
 from infra.errors import UnknownMemberError
 from infra.ingest import rejects
 from infra.lrs import store as lrs
-from infra.privacy import erasure, export
+from infra.privacy import export
 from infra.runs import artefacts
 from infra.runs import store as runs
 from infra.settings.settings import Settings
@@ -26,17 +26,11 @@ from jobs.ingest.doctor import examine
 from jobs.ingest.ingest import READING_SHARE, ingest
 from jobs.nightly.night import nightly
 from jobs.progress import StepProgress
+from tests.infra.privacy.erasing import erase
 
 Take = Callable[..., Any]
 HOME = "https://lms.example.org"
 ELSEWHERE = "https://old.example.org"
-
-
-def erase(engine: Engine, settings: Settings, now: datetime, member_id: str) -> dict[str, Any]:
-    """Erase a member and return the report."""
-    with transaction(engine) as session:
-        key = organisations.key_of(session, settings.organisation)
-        return erasure.erase(session, settings, key, member_id, actor="test", now=now)
 
 
 def store(engine: Engine, now: datetime, *statements_: dict[str, Any], home_page: str | None = HOME) -> None:

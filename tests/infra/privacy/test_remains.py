@@ -17,16 +17,10 @@ from infra.delivery import endpoints
 from infra.privacy import erasure, receipts, remains
 from infra.privacy.files import REPLACEMENT
 from infra.settings.settings import Settings
+from tests.infra.privacy.erasing import erase
 
 Take = Callable[..., Any]
 GONE = "rare-person"
-
-
-def erase(engine: Engine, settings: Settings, now: datetime, member_id: str = GONE) -> dict[str, Any]:
-    """Erase a member and return the report."""
-    with transaction(engine) as session:
-        key = organisations.key_of(session, settings.organisation)
-        return erasure.erase(session, settings, key, member_id, actor="test", now=now)
 
 
 @pytest.fixture
@@ -53,7 +47,7 @@ def test_texts_about_others_lose_the_id_as_a_word_alone(
     with transaction(engine) as session:
         session.execute(insert(waivers).values(**row))
         session.execute(insert(imports).values(**imported, file_name=f"{GONE}.csv"))
-    report = erase(engine, settings, now)
+    report = erase(engine, settings, now, GONE)
     assert (report["left"], report["erased"]["texts"]) == ([], 2)
     assert "texts" not in erase(engine, settings, now, "12")["erased"], "a short id is a number as well"
     with transaction(engine) as session:
@@ -87,7 +81,7 @@ def test_an_audit_log_that_names_the_subject_of_the_members_token_is_left(
         report = erasure.erase(session, settings, key, "12", actor="oidc:12", now=now)
     named = ["the audit log names the subject of the member's own tokens as actor; entries are never changed"]
     assert report["left"] == named
-    assert erase(engine, settings, now)["left"] == named
+    assert erase(engine, settings, now, GONE)["left"] == named
     assert erase(engine, settings, now, "wu")["left"] == []
 
 
@@ -105,7 +99,7 @@ def test_what_cannot_be_erased_is_left_in_report_and_receipt(
     (batch / "lists.jsonl").write_text(f'{{"member_id":"{GONE}"}}\n', encoding="utf-8")
     (batch / f".lists.jsonl{REPLACEMENT}").write_text(GONE, encoding="utf-8")
     (batch / "lists.parquet").write_bytes(b"PAR1 cut off")
-    report = erase(engine, settings, now)
+    report = erase(engine, settings, now, GONE)
     assert report["left"] == [
         "audit entry 1 names the member in its detail; entries are never changed",
         f"{batch / 'lists.jsonl'} names the member; remove it",
@@ -128,6 +122,6 @@ def test_rows_that_something_wrote_again_are_left(
         return remaining(subject, **options)
 
     monkeypatch.setattr(remains, "of_subject", write_again)
-    assert erase(engine, settings, now)["left"] == ["1 rows of waivers; run this again"]
+    assert erase(engine, settings, now, GONE)["left"] == ["1 rows of waivers; run this again"]
     with transaction(engine) as session:
         assert session.scalar(select(members.c.member_id).where(members.c.member_id == GONE)) is None

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from infra.catalog import organisations
 from infra.db.engine import FAULTS, transaction
 from infra.errors import NoPublishedRunError
 from infra.runs import list_contents
@@ -19,13 +18,6 @@ from infra.runs import store as runs
 
 RECORD = {"settings_digest": "s", "code_version": "0", "seeds": {"models": 7}}
 CHECKS = [{"name": "every member has a list", "passed": True, "detail": ""}]
-
-
-@pytest.fixture
-def key(engine: Engine, now: datetime) -> int:
-    """Return the key of an organisation."""
-    with transaction(engine) as session:
-        return organisations.ensure(session, "default", now=now)
 
 
 def written(session: Session, key: int, now: datetime, status: str = "published") -> dict[str, Any]:

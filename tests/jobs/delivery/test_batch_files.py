@@ -5,26 +5,17 @@ import json
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 
 from infra.db.core_tables import members
 from infra.delivery.endpoints import Kind
-from infra.settings.settings import Settings
 from jobs.delivery.batch_files import COLUMNS
-from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
+from tests.jobs.delivery.delivery_setup import DeliverySetup
 
 MEMBERS = 23
-
-
-@pytest.fixture
-def setup(engine: Engine, settings: Settings, now: datetime, served: dict[str, Any]) -> DeliverySetup:
-    """Return the delivery of an organisation whose lists were published last night."""
-    del served
-    return DeliverySetup(engine, settings.model_copy(update={"delivery": LOCAL}), now)
 
 
 @pytest.fixture

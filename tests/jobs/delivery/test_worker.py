@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import update
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from benchmarks.study_app import Push, Reply, StudyApp
@@ -25,13 +25,6 @@ from tests.limits import HANG_SECONDS
 
 MEMBERS = 23
 MORNING = datetime(2026, 3, 2, 8, tzinfo=UTC)
-
-
-@pytest.fixture
-def setup(engine: Engine, settings: Settings, now: datetime, served: dict[str, Any]) -> DeliverySetup:
-    """Return the delivery of an organisation whose lists were published last night."""
-    del served
-    return DeliverySetup(engine, settings.model_copy(update={"delivery": LOCAL}), now)
 
 
 @pytest.fixture
