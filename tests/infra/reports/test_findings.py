@@ -2,7 +2,7 @@
 
 import pytest
 
-from features.quality import ADVICE, findings
+from infra.reports.data_quality import ADVICE, findings
 
 SOUND = {"events": 1_000, **dict.fromkeys(ADVICE, 0.0)}
 THRESHOLDS = {"min_events": 100, **{f"max_{name}": 0.05 for name in ADVICE}}
