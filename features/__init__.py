@@ -1,1 +1,1 @@
-"""Study events, interaction weights, data quality and member profiles. Pure: frames in, frames out."""
+"""Study events, interaction weights and member profiles. Pure: frames in, frames out."""
