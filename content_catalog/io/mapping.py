@@ -70,7 +70,7 @@ class Mapping(BaseModel):
     description: str = ""
     missing: list[str] = []
     timezone: str | None = None
-    columns: dict[str, str | list[str]]
+    columns: dict[str, str | Annotated[list[str], Field(min_length=1)]]
     constants: dict[str, str] = {}
     scale: dict[str, Annotated[FiniteFloat, Field(gt=0)]] = {}
     times: dict[str, str] = {}
@@ -93,7 +93,10 @@ class Mapping(BaseModel):
             if relative is None and "%" not in form:
                 raise ValueError(f"{form!r} is no format; write one such as %d/%m/%Y or seconds since 1970-01-01")
             if relative is None:
-                pd.to_datetime("2026", format=form, errors="coerce")
+                try:
+                    pd.to_datetime("2026", format=form, errors="coerce")
+                except re.error as error:
+                    raise ValueError(f"{form!r} names a directive twice; write it once") from error
             elif parse_times(pa.array([relative["start"]]))[0] == NAT:
                 raise ValueError(f"{relative['start']!r} is not a time in ISO 8601; write one such as 2026-03-01")
         return forms
@@ -170,7 +173,8 @@ class Mapping(BaseModel):
             values = pd.Series([list_of(parts) if parts else "" for parts in rows], index=source.index)
         elif PLACEHOLDER.search(origin):
             columns = [source[column] for column in PLACEHOLDER.findall(origin)]
-            template = PLACEHOLDER.sub("{}", origin)
+            literals = PLACEHOLDER.split(origin)[::2]  # other braces stand for themselves
+            template = "{}".join(text.replace("{", "{{").replace("}", "}}") for text in literals)
             # An id with an empty part is missing: "course-" would be one item for all of them.
             texts = [_filled(template, row) for row in zip(*columns, strict=True)]
             values = pd.Series(texts, index=source.index)

@@ -83,6 +83,10 @@ def test_a_template_with_a_part_that_is_not_given_gives_nothing() -> None:
     ]
 
 
+def test_braces_of_a_template_around_no_name_stand_for_themselves() -> None:
+    assert mapped(["7", "{8}"], columns={"item_id": "{{source}}-}{"}) == ["{7}-}{", "{{8}}-}{"]
+
+
 def test_columns_are_joined_and_lists_of_python_are_read() -> None:
     assert mapped(["['a', 'b']", "[]", "c"], columns={"topics": ["source", "source"]}) == ["a;b;a;b", "", "c;c"]
 
@@ -288,6 +292,8 @@ def test_a_mapping_of_your_own_is_read_from_its_path(tmp_path: Path) -> None:
         (b"kind = 'items'", "columns: Field required"),
         (b"kind = 'items'\ntimezone = 'Mars/Olympus'\n[columns]", "timezone: 'Mars/Olympus' is no time zone of"),
         (b"kind = 'items'\ncolumns = {}\ntimes = {published_at = '%Q'}", "times: 'Q' is a bad directive"),
+        (b"kind = 'items'\ncolumns = {}\ntimes = {published_at = '%Y-%Y'}", "times: '%Y-%Y' names a directive twice"),
+        (b"kind = 'items'\ncolumns = {item_id = []}", "columns.item_id.list"),
         (b"kind = 'items'\ncolumns = {}\ntimes = {published_at = 'mixed'}", "times: 'mixed' is no format; write one"),
         (b"kind = 'items'\ncolumns = {}\nscale = {duration = 60}", "cannot be used: scale names 'duration', which is"),
         (b"kind = 'items'\ncolumns = {d = 'd'}\nscale = {d = nan}", "scale.d: Input should be a finite number"),
