@@ -9,8 +9,8 @@ import pandas as pd
 from content_catalog.errors import FileUnreadableError, TaxonomyError
 from content_catalog.io.files import Chunk
 from content_catalog.io.readers import Format, read_chunks, read_lines
-from content_catalog.io.values import INEXACT, LIST_MARK, STRUCTURE_MARK, trimmed, without_marks
-from content_catalog.schema import LIST_SEPARATOR
+from content_catalog.io.validation import SEPARATORS
+from content_catalog.io.values import INEXACT, LIST_MARK, NO_IDS, STRUCTURE_MARK, trimmed, without_marks
 from content_catalog.taxonomy import NAMES, SHOWN_CHARACTERS, Taxonomy, paths_of
 
 MAX_CODE_CHARACTERS: Final = 100
@@ -109,8 +109,11 @@ def code_fault(code: str) -> str:
     """
     if not code or code != code.strip():
         return "is empty or has white space around it; give every code its own text"
-    if LIST_SEPARATOR in code:
-        return f"holds {LIST_SEPARATOR!r}, which separates codes in lists; choose another spelling"
+    if separator := re.search(SEPARATORS, code):
+        return f"holds {separator[0]!r}, which separates codes in lists; choose another spelling"
+    for reason, texts in NO_IDS.items():
+        if code in texts.to_pylist():
+            return f"is {reason}"
     if re.search(INEXACT, code):
         return "is a number that may have lost digits; write codes as text"
     if len(code) > MAX_CODE_CHARACTERS:

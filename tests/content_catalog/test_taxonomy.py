@@ -255,6 +255,8 @@ def test_an_organisations_own_other_words_find_its_codes(tmp_path: Path) -> None
         ("code,parent,name_en\na,,A\nb,,B\na,,C\n", "own.csv, line 4: the code 'a' stands already on line 2"),
         ("code,parent,name_en\na,,A\n ,,B\n", "own.csv, line 3: the code '' is empty"),
         ("code,parent,name_en\n\na;b,,A\n", "own.csv, line 3: the code 'a;b' holds ';'"),
+        ("code,parent,name_en\na；b,,A\n", "own.csv, line 2: the code 'a；b' holds '；'"),
+        ("code,parent,name_en\n..,,A\n", "own.csv, line 2: the code '..' is dots alone"),
         ("code,parent,name_en\na,,A\nb,z,B\n", "own.csv, line 3: the parent 'z' of 'b' is no code"),
         (
             "code,parent,name_en\nr,,R\na,c,A\nb,a,B\nc,b,C\n",
