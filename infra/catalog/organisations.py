@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import pandas as pd
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from content_catalog.taxonomy import NAMES, Taxonomy, shipped
@@ -22,7 +22,8 @@ def ensure(session: Session, name: str, *, now: datetime) -> int:
     query = select(organisations.c.organisation_key).where(organisations.c.name == name)
     key = session.scalar(query)
     if key is None:
-        session.execute(insert(organisations).values(name=name, created_at=now))
+        row = bulk.insert_into(session, organisations).values(name=name, created_at=now)
+        session.execute(row.on_conflict_do_nothing())  # another transaction may create it meanwhile
         key = session.execute(query).scalar_one()
     return key
 

@@ -64,8 +64,14 @@ def read_for_update(session: Session, organisation_key: int, kind: str, record_i
         return None
     # An update that changes nothing locks the row on PostgreSQL and the file on SQLite.
     unchanged = update(table).where(table.c.organisation_key == organisation_key, key == record_id).values({key: key})
-    result: Any = session.execute(unchanged, execution_options={"preserve_rowcount": True})
-    return read(session, organisation_key, kind, record_id) if result.rowcount else None
+
+    def locked() -> int:
+        result: Any = session.execute(unchanged, execution_options={"preserve_rowcount": True})
+        return int(result.rowcount)
+
+    if not locked():
+        organisations.lock(session, organisation_key)  # of several that create a record one comes first
+    return read(session, organisation_key, kind, record_id) if locked() else None
 
 
 def page(

@@ -204,7 +204,10 @@ def _write(session: Session, table: Table, frame: pd.DataFrame, on_conflict: str
         with cursor.copy(f"COPY {staged} ({columns}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
-        insert = f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {staged} {on_conflict}"  # noqa: S608 - our own names
+        keys = [column.name for column in table.primary_key.columns]
+        # In one order, so that two writers never wait for each other.
+        ordered = f"ORDER BY {', '.join(keys)}" if keys and {*keys} <= {*names} else ""
+        insert = f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {staged} {ordered} {on_conflict}"  # noqa: S608 - our own names
         cursor.execute(insert)
         cursor.connection.execute(f"DROP TABLE {staged}")
     written = int(cursor.rowcount)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from infra.access.secret_encryption import SecretCipher
+from infra.catalog import organisations
 from infra.db.delivery_tables import endpoint_secrets, endpoints
 from infra.delivery.targets import Kind
 from infra.errors import EndpointError, NotFoundError, SettingsError
@@ -31,6 +32,7 @@ def add_endpoint(session: Session, organisation_key: int, kind: Kind, target: st
     EndpointError
         There is one of this target already.
     """
+    organisations.lock(session, organisation_key)
     of_organisation = and_(endpoints.c.organisation_key == organisation_key, endpoints.c.status != REMOVED)
     existing = session.scalar(select(endpoints.c.endpoint_id).where(of_organisation, endpoints.c.target == target))
     if existing is not None:

@@ -1,5 +1,6 @@
 """Items over HTTP: made, replaced, changed, removed, paged, taken in bulk."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -89,6 +90,15 @@ def test_what_a_file_may_not_hold_a_request_may_not_hold_either(
 def test_bodies_of_another_shape_are_refused(client: TestClient, body: Any) -> None:
     assert client.put(ITEM, json=body).status_code == 400
     assert client.patch(ITEM, json=body, headers=PATCH).status_code in {400, 404}
+
+
+def test_of_several_that_create_an_item_at_once_one_does(client: TestClient) -> None:
+    def create(number: int) -> int:
+        headers = {"If-None-Match": "*"}
+        return client.put("/v1/items/new", json={"title": f"by {number}"}, headers=headers).status_code
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sorted(threads.map(create, range(8))) == [201, *[412] * 7]
 
 
 def test_prerequisites_that_close_a_cycle_are_refused(client: TestClient) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, select, text
 from sqlalchemy.orm import Session
 
 from infra.catalog import organisations
@@ -118,6 +118,14 @@ def test_upsert_of_keys_alone_adds_rows_and_changes_none(engine: Engine, key: in
         bulk.insert_new(session, members, people(key, member_id=["a"], role=["8"]))
         assert bulk.upsert(session, members, people(key, member_id=["a", "b"])) == 1
         assert stored_people(session) == [("a", "8", None), ("b", None, None)]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_rows_are_written_in_the_order_of_their_keys(engine: Engine, key: int) -> None:
+    """Two bodies with the same rows in opposite orders ended in a deadlock, and one of them in 503."""
+    with transaction(engine) as session:
+        bulk.upsert(session, members, people(key, member_id=["c", "a", "b"], role=["1", "2", "3"]))
+        assert session.scalars(text("SELECT member_id FROM members ORDER BY ctid")).all() == ["a", "b", "c"]
 
 
 def test_nothing_to_write_writes_nothing(engine: Engine, key: int) -> None:
