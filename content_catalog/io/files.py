@@ -5,6 +5,7 @@ import gzip
 import io
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -148,7 +149,7 @@ def column_names(path: Path, cells: list[str]) -> list[str]:
         The header is empty or names a column twice.
     """
     names = [cell.strip(WHITE_SPACE) for cell in cells]
-    twice = sorted({name for name in names if name and names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(names).items() if name and times > 1)
     if not any(names) or twice:
         fault = f"names the column {twice[0]!r} twice" if twice else "is empty"
         raise FileUnreadableError(f"{path}: the header {fault}; the first line must name each column once")

@@ -5,6 +5,7 @@ Readers disagree about what a repeated key means, so it is refused rather than r
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
@@ -76,8 +77,7 @@ def parse_json(
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
+        [(repeated, _)] = Counter(key for key, _ in pairs).most_common(1)
         raise StrictJsonError(f"the key {repeated[:100]!r} comes twice in one object; send it once")
     return result
 

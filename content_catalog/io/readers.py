@@ -33,6 +33,10 @@ ZIP_MAGIC: Final = b"PK\x03\x04"
 JSON_SUFFIXES: Final = {".jsonl", ".ndjson", ".json"}
 WORKBOOK_SUFFIX: Final = ".xlsx"
 CHUNK_ROWS: Final = 100_000
+MAX_CHUNK_CELLS: Final = 2_000_000
+"""Cells of a chunk: each line of JSON may name columns of its own, which all lines of its chunk get."""
+MAX_KEYS: Final = 500
+"""Different columns that the lines of a file of JSON may name."""
 
 
 def read_chunks(
@@ -100,6 +104,7 @@ def _read_jsonl(source: Source, chunk_rows: int) -> Iterator[Chunk]:
     rows: list[dict[str, str]] = []
     numbers: list[int] = []
     faults: list[tuple[int, str, str, str]] = []
+    names: set[str] = set()
     size = 0
 
     def chunk() -> Chunk:
@@ -112,13 +117,17 @@ def _read_jsonl(source: Source, chunk_rows: int) -> Iterator[Chunk]:
         if not line.strip():
             continue
         row = _json_row(text)
+        if not isinstance(row, str) and len(names) + len(row.keys() - names) > MAX_KEYS:
+            row = f"names columns beyond the first {MAX_KEYS:,} of this file; leave out what is no column"
         if isinstance(row, str):
             faults.append((number, "", text[:1_000].decode("utf-8", "backslashreplace").strip(), row))
         else:
             rows.append(row)
             numbers.append(number)
+            names.update(row)
         size += len(line)
-        if len(rows) + len(faults) >= chunk_rows or size >= MAX_CHUNK_BYTES:
+        enough = len(rows) * len(names) >= MAX_CHUNK_CELLS or size >= MAX_CHUNK_BYTES
+        if enough or len(rows) + len(faults) >= chunk_rows:
             yield chunk()
             rows, numbers, faults, size = [], [], [], 0
     if rows or faults:
