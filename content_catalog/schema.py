@@ -15,8 +15,8 @@ class Column:
     """One column of an input: its name and the constraints of its values.
 
     ``low`` and ``high`` bound a number (both included), ``choices`` a text, ``longest`` its characters. A ``key``
-    identifies a record and has at most :data:`MAX_KEY_BYTES`. Only a ``multiline`` text may have control characters,
-    and a ``single`` one has no separator of lists.
+    identifies a record and has at most :data:`MAX_KEY_BYTES`. Only a ``multiline`` text may have control characters.
+    ``refused`` holds patterns that no text may match, each with the reason.
     An empty value is missing and passes unless the column is ``required``.
     """
 
@@ -29,7 +29,7 @@ class Column:
     longest: int = 1_000
     key: bool = False
     multiline: bool = False
-    single: bool = False
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,11 @@ class Schema:
 
 
 LIST_SEPARATOR: Final = ";"
+WIDE_SEPARATOR: Final = "\uff1b"
+"""Full-width semicolon, which Chinese keyboards give for the separator."""
+SEPARATORS: Final = f"[{LIST_SEPARATOR}{WIDE_SEPARATOR}]"
+SEVERAL: Final = (SEPARATORS, "a list; give a single value")
+SCRIPT: Final = ("^(?i:javascript|vbscript|data):", "a script where it is linked; give an address such as https://…")
 MAX_KEY_BYTES: Final = 2_000
 """Bytes of UTF-8: an entry of PostgreSQL's indexes has at most 2,704, for all its columns together."""
 HOURS: Final = r"^(?:(?:[01]\d|2[0-3]):[0-5]\d-(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)(?:;|$))+$"
@@ -69,7 +74,7 @@ ITEMS: Final = Schema(
         Column("title", multiline=True),
         Column("summary", longest=10_000, multiline=True),
         Column("text", longest=1_000_000, multiline=True),
-        Column("language", longest=35, single=True),
+        Column("language", longest=35, refused=(SEVERAL,)),
         Column("format", choices=FORMATS),
         Column("duration_seconds", "number", low=0, high=10_000_000),
         Column("difficulty", choices=DIFFICULTIES),
@@ -89,7 +94,7 @@ ITEMS: Final = Schema(
         Column("available_until", "instant"),
         Column("hidden", "flag"),
         Column("provider"),
-        Column("url", longest=4_000),
+        Column("url", longest=4_000, refused=(SCRIPT,)),
         Column("shared", "flag"),
     ),
 )

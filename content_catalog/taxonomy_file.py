@@ -9,8 +9,8 @@ import pandas as pd
 from content_catalog.errors import FileUnreadableError, TaxonomyError
 from content_catalog.io.files import Chunk
 from content_catalog.io.readers import Format, read_chunks, read_lines
-from content_catalog.io.validation import SEPARATORS
 from content_catalog.io.values import INEXACT, LIST_MARK, NO_IDS, STRUCTURE_MARK, trimmed, without_marks
+from content_catalog.schema import SEPARATORS
 from content_catalog.taxonomy import NAMES, SHOWN_CHARACTERS, Taxonomy, paths_of
 
 MAX_CODE_CHARACTERS: Final = 100

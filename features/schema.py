@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from content_catalog.schema import DEVICE_FORMATS, Column, Schema
+from content_catalog.schema import DEVICE_FORMATS, SEVERAL, Column, Schema
 
 VOIDED: Final = "voided"
 SHOWN: Final = "shown"
@@ -61,8 +61,8 @@ MEMBERS: Final = Schema(
         Column("units", "list"),
         Column("role", longest=100, key=True),
         Column("industry", longest=100, key=True),
-        Column("region", longest=100, single=True),
-        Column("language", longest=35, single=True),
+        Column("region", longest=100, refused=(SEVERAL,)),
+        Column("language", longest=35, refused=(SEVERAL,)),
         Column("timezone", "zone"),
         Column("joined_on", "date"),
         Column("role_since", "date"),

@@ -31,15 +31,12 @@ from content_catalog.io.values import (
     structure_fault,
     without_marks,
 )
-from content_catalog.schema import HOURS, LIST_SEPARATOR, MAX_KEY_BYTES, REJECT_COLUMNS, Column, Schema
+from content_catalog.schema import HOURS, LIST_SEPARATOR, MAX_KEY_BYTES, REJECT_COLUMNS, WIDE_SEPARATOR, Column, Schema
 from content_catalog.time_zones import resolve_zone, unknown_zone
 
 EARLIEST = pd.Timestamp("1970-01-01", tz="UTC")
 LATEST = pd.Timestamp("2200-01-01", tz="UTC")
 CONTROL: Final = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"
-WIDE_SEPARATOR: Final = "\uff1b"
-"""Full-width semicolon, which Chinese keyboards give for the separator."""
-SEPARATORS: Final = f"[{LIST_SEPARATOR}{WIDE_SEPARATOR}]"
 TRUE_WORDS = ("true", "1", "1.0", "yes", "y", "t", "是")
 FALSE_WORDS = ("false", "0", "0.0", "no", "n", "f", "否")
 
@@ -189,8 +186,8 @@ def _text(texts: pa.Array, column: Column) -> CheckedColumn:
         reasons |= _faults(pc.greater(pc.utf8_length(texts), limit), f"longer than {limit} characters")
     pattern, held = (r"\x00", "a NUL") if column.multiline else (CONTROL, "a control")
     reasons |= _faults(matches(pattern), f"holds {held} character")
-    if column.single:
-        reasons |= _faults(matches(SEPARATORS), "a list; give a single value")
+    for pattern, reason in column.refused:
+        reasons |= _faults(matches(pattern), reason)
     if column.key or column.kind == "list":
         reasons |= _faults(matches(INEXACT), "a number that may have lost digits; write ids as text")
         for position in _positions(matches(INVISIBLE)):
@@ -247,8 +244,8 @@ def _time_faults(microseconds: NDArray[np.int64], texts: pa.Array, fault: str) -
 def _flag(texts: pa.Array, column: Column) -> CheckedColumn:
     words = pc.utf8_lower(texts)
     true, false = (pc.is_in(words, value_set=pa.array(spelled)) for spelled in (TRUE_WORDS, FALSE_WORDS))
-    unknown = pc.and_(pc.is_valid(texts), pc.invert(pc.or_(true, false)))
-    reasons = _faults(unknown, "neither true nor false; write one of them")
+    unread = pc.and_not(pc.is_valid(texts), pc.or_(true, false))
+    reasons = _faults(unread, "neither true nor false; write one of them")
     values = pc.if_else(pc.is_valid(texts), true, pa.scalar(None, pa.bool_()))
     return pd.array(values.to_pylist(), dtype="boolean"), reasons | _missing(texts, column)
 
@@ -272,10 +269,9 @@ def _zone(texts: pa.Array, column: Column) -> CheckedColumn:
     encoded = pc.dictionary_encode(texts)
     names = encoded.dictionary.to_pylist()
     zones = [resolve_zone(name) for name in names]
-    codes = encoded.indices.to_pylist()
     reasons = {
         position: unknown_zone(names[code])
-        for position, code in enumerate(codes)
+        for position, code in enumerate(encoded.indices.to_pylist())
         if code is not None and zones[code] is None
     }
     named = pa.DictionaryArray.from_arrays(encoded.indices, pa.array(zones, pa.string())).dictionary_decode()

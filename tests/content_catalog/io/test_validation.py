@@ -16,12 +16,12 @@ from content_catalog.io.files import rejects_frame
 from content_catalog.io.readers import read_chunks
 from content_catalog.io.validation import check_rows, joined_rejects
 from content_catalog.io.values import without_marks
-from content_catalog.schema import REJECT_COLUMNS, Column, Schema
+from content_catalog.schema import ITEMS, REJECT_COLUMNS, SEVERAL, Column, Schema
 
 THINGS = Schema(
     "things",
     (
-        Column("id", required=True, longest=5, single=True),
+        Column("id", required=True, longest=5, refused=(SEVERAL,)),
         Column("kind", choices=("article", "video")),
         Column("share", "number", low=0, high=1),
         Column("at", "instant"),
@@ -75,6 +75,15 @@ def test_columns_come_typed_in_canonical_order_and_those_not_asked_for_are_left_
         "i0", "video", 0.5, pd.Timestamp("2026-03-01T08:30Z"), True, "law;history",
     ]  # fmt: skip
     assert rejects.empty
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", " JavaScript:alert(1)", "data:text/html,x", "vbscript:x"])
+def test_no_address_of_an_item_runs_as_a_script(url: str) -> None:
+    urls = [url, "https://a.example/javascript:", "app://data:1", "courses/7"]
+    items = pd.DataFrame({"item_id": list("abcd"), "url": urls}, pd.RangeIndex(2, 6, name="line"), dtype="str")
+    good, rejects = check_rows(items, ITEMS)
+    assert good["url"].tolist() == urls[1:]
+    assert rejects[["line", "field", "value"]].to_numpy().tolist() == [[2, "url", url.strip()]]
 
 
 @pytest.mark.parametrize("columns", [{}, {name: [" "] for name in THINGS.names[1:]}], ids=["lacking", "blank"])
