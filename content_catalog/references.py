@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from content_catalog.audience import NOT_A_PATH, is_unit_path
 from content_catalog.io.files import rejects_frame
-from content_catalog.io.validation import joined_rejects
+from content_catalog.io.validation import MAX_HINTS, joined_rejects
 from content_catalog.schema import split_list
 from content_catalog.taxonomy import Taxonomy
 
@@ -29,21 +29,31 @@ def check_codes(frame: pd.DataFrame, taxonomies: dict[str, Taxonomy]) -> tuple[p
     taxonomies : dict
         Column name → the taxonomy its codes come from; a column may hold a list of codes.
     """
-    faults = [_rejects(frame, name, partial(_unknown_code, taxonomy)) for name, taxonomy in taxonomies.items()]
-    rejects = joined_rejects(faults)
+    rejects = joined_rejects(
+        [
+            _rejects(frame, name, partial(_unknown_code, taxonomy), partial(_nearest_codes, taxonomy))
+            for name, taxonomy in taxonomies.items()
+        ]
+    )
     return frame.drop(index=rejects["line"].unique()), rejects
 
 
 def _unknown_code(taxonomy: Taxonomy, code: str) -> str:
-    if code in taxonomy:
-        return ""
-    nearest = ", ".join(f"{near} ({taxonomy.name_of(near, 'en')})" for near in taxonomy.nearest(code))
-    return f"unknown code {code!r} in {taxonomy.name}; nearest: {nearest}"
+    return "" if code in taxonomy else f"unknown code {code!r} in {taxonomy.name}"
+
+
+def _nearest_codes(taxonomy: Taxonomy, code: str) -> str:
+    return "nearest: " + ", ".join(f"{near} ({taxonomy.name_of(near, 'en')})" for near in taxonomy.nearest(code))
 
 
 def check_units(frame: pd.DataFrame, units: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows whose target units all exist, and rejects that name the nearest existing ones of the others."""
-    return check_lists(frame, "target_units", lambda unit: "" if unit in units else _unknown_unit(unit, units))
+    return check_lists(
+        frame,
+        "target_units",
+        lambda unit: "" if unit in units else f"unknown unit {unit!r}",
+        partial(_nearest_units, units),
+    )
 
 
 def check_unit_paths(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -51,27 +61,34 @@ def check_unit_paths(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.D
     return check_lists(frame, name, lambda unit: "" if is_unit_path(unit) else NOT_A_PATH)
 
 
-def check_lists(frame: pd.DataFrame, name: str, fault: Callable[[str], str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows of whose column no part has a fault, and the rejects of the others."""
-    rejects = _rejects(frame, name, fault)
+def check_lists(
+    frame: pd.DataFrame, name: str, fault: Callable[[str], str], hint: Callable[[str], str] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of whose column no part has a fault, and the rejects of the others; some with a hint."""
+    rejects = _rejects(frame, name, fault, hint)
     return frame.drop(index=rejects["line"]), rejects
 
 
-def _rejects(frame: pd.DataFrame, name: str, fault: Callable[[str], str]) -> pd.DataFrame:
+def _rejects(
+    frame: pd.DataFrame, name: str, fault: Callable[[str], str], hint: Callable[[str], str] | None = None
+) -> pd.DataFrame:
     """Return the rejects of rows of whose column a part has a fault, with that of the first."""
     values = frame[name].dropna()
-    reasons = {
-        value: next(filter(None, map(fault, [value] if name in SINGLE else split_list(value))), "")
-        for value in values.unique()
-    }
-    wrong = values[values.map(reasons) != ""]
-    return rejects_frame((int(line), name, value, reasons[value]) for line, value in wrong.items())
+    reasons: dict[str, str] = {}
+    hints = 0
+    for value in values.unique():
+        parts = [value] if name in SINGLE else split_list(value)
+        wrong, reason = next(((part, said) for part in parts if (said := fault(part))), ("", ""))
+        if reason and hint and hints < MAX_HINTS:
+            reason, hints = f"{reason}; {hint(wrong)}", hints + 1
+        reasons[value] = reason
+    refused = values[values.map(reasons) != ""]
+    return rejects_frame((int(line), name, value, reasons[value]) for line, value in refused.items())
 
 
-def _unknown_unit(unit: str, units: Collection[str]) -> str:
+def _nearest_units(units: Collection[str], unit: str) -> str:
     near = get_close_matches(unit, units, n=3)
-    hint = f"nearest: {', '.join(near)}" if near else "import its members, or the unit itself, first"
-    return f"unknown unit {unit!r}; {hint}"
+    return f"nearest: {', '.join(near)}" if near else "import its members, or the unit itself, first"
 
 
 def column_groups(present: pd.DataFrame) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:

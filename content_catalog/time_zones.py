@@ -113,13 +113,13 @@ def resolve_zone(name: str) -> str | None:
     return zones.get(text) or zones.get(text.replace(" ", "_")) or _fixed_offset(text) or _windows().get(text)
 
 
-def unknown_zone(name: str) -> str:
-    """Return why a text is refused as a time zone, with what may be meant.
+def unknown_zone(name: str, *, hint: bool = True) -> str:
+    """Return why a text is refused as a time zone, with what may be meant if asked for.
 
     >>> unknown_zone("Asia/Shanghia")
     'no time zone of the IANA database; nearest: Asia/Shanghai'
     """
-    near = _nearest(_plain(name))
+    near = hint and _nearest(_plain(name))
     return f"no time zone of the IANA database; {f'nearest: {near}' if near else 'use a name such as Asia/Shanghai'}"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Final
 
 import pandas as pd
@@ -87,7 +88,12 @@ class References:
         readable = visible(self._organisation_key) & bulk.any_of(items.c.item_id, names)
         missing = set(names) - set(self._session.scalars(select(items.c.item_id).where(readable)))
         every = catalog.existing_ids(self._session, self._organisation_key)["item_id"] if missing else []
-        return check_lists(rows, "items", lambda item_id: _unknown_item(item_id, every) if item_id in missing else "")
+        return check_lists(
+            rows,
+            "items",
+            lambda item_id: f"unknown item {item_id!r}" if item_id in missing else "",
+            partial(_nearest_items, every),
+        )
 
     def _stored(self, item_ids: list[str], columns: list[str]) -> pd.DataFrame:
         names = ["item_id", *columns]
@@ -106,6 +112,6 @@ def _check_whole(rows: pd.DataFrame, fault_of: FaultOf) -> tuple[pd.DataFrame, p
     return rows.drop(index=[line for line, *_ in rejects]), rejects_frame(rejects)
 
 
-def _unknown_item(item_id: str, existing: Collection[str]) -> str:
+def _nearest_items(existing: Collection[str], item_id: str) -> str:
     near = get_close_matches(item_id, existing, n=3, cutoff=0.4)
-    return f"unknown item {item_id!r}; " + (f"nearest: {', '.join(near)}" if near else "ingest the item first")
+    return f"nearest: {', '.join(near)}" if near else "ingest the item first"

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from content_catalog.io.validation import MAX_HINTS
 from content_catalog.references import Deduplicator, check_codes, check_unit_paths, check_units
 from content_catalog.taxonomy import shipped
 
@@ -89,6 +90,14 @@ def test_unknown_units_are_rejected_with_the_nearest_known_ones() -> None:
         [1, "Nort", "unknown unit 'Nort'; nearest: North"],
         [2, "North;Mars", "unknown unit 'Mars'; import its members, or the unit itself, first"],
     ]
+
+
+def test_the_nearest_known_ones_are_looked_for_a_hundred_times() -> None:
+    units = [f"Nort{number}" for number in range(MAX_HINTS + 1)]
+    _, rejects = check_units(pd.DataFrame({"target_units": units}, dtype="str"), {"North": {}})
+    hints = rejects["reason"].str.endswith("; nearest: North").tolist()
+    assert hints == [True] * MAX_HINTS + [False]
+    assert rejects["reason"].iloc[-1] == f"unknown unit '{units[-1]}'"
 
 
 @pytest.mark.parametrize("path", ["North//Depot", "/North", "North/", "North/ Depot", "课" * 667])
