@@ -3,8 +3,9 @@
 Lists (topics, targets, prerequisites) are one text in frames, files and tables, parts separated by ``;``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final, Literal
 
 ValueKind = Literal["text", "number", "instant", "date", "flag", "list", "hours", "zone"]
@@ -48,6 +49,24 @@ class Schema:
     def required(self) -> list[str]:
         """Names of the columns that no file may lack."""
         return [column.name for column in self.columns if column.required]
+
+    def similar(self, columns: Iterable[str], names: list[str], *, without: Collection[str] = ()) -> dict[str, str]:
+        """Return those of a file's columns that look like one of the names, with that name.
+
+        Also those that are the beginning or the end of only one name, unless it is a flag or among ``without``.
+
+        >>> schema = Schema("lessons", (Column("occurred_at"), Column("duration_seconds"), Column("date_only", "flag")))
+        >>> schema.similar(["occured_at", "duration", "date"], schema.names)
+        {'occured_at': 'occurred_at', 'duration': 'duration_seconds'}
+        """
+        flags = {column.name for column in self.columns if column.kind == "flag"}
+        absent = set(names) - flags - set(without)
+        near = {}
+        for column in columns:
+            written = column.strip().lower()
+            parts = [name for name in absent if name.startswith(f"{written}_") or name.endswith(f"_{written}")]
+            near[column] = get_close_matches(written, names, n=1, cutoff=0.8) or (parts if len(parts) == 1 else [])
+        return {column: matches[0] for column, matches in near.items() if matches}
 
 
 LIST_SEPARATOR: Final = ";"

@@ -203,8 +203,8 @@ def _text(texts: pa.Array, column: Column) -> CheckedColumn:
 
 
 def _not_a_choice(value: str, choices: tuple[str, ...]) -> str:
-    near = get_close_matches(value.lower(), choices, n=1) or [", ".join(choices)]
-    return f"unknown; known and nearest: {near[0]}"
+    near = get_close_matches(value.lower(), choices, n=1, cutoff=0.75)
+    return f"unknown; known and nearest: {near[0]}" if near else f"unknown; known: {', '.join(choices)}"
 
 
 def _number(texts: pa.Array, column: Column) -> CheckedColumn:

@@ -87,6 +87,7 @@ class ImportFile:
         self.of_events = kind in {"events", "xapi"}
         self.unused: set[str] = set()
         self.missing: set[str] = set()
+        self._used: set[str] = set()
 
     @property
     def written_zone(self) -> str:
@@ -112,6 +113,7 @@ class ImportFile:
             self.unused.update(set(columns) - read)
             frame = self._mapping.apply(chunk.frame, self.schema, zone=self.zone) if self._mapping else chunk.frame
             self.unused.update(set(frame.columns) - set(self.schema.names) if self._mapping else ())
+            self._used.update(frame.columns)
             yield replace(chunk, frame=frame)
 
     def _read(self) -> Iterator[Chunk]:
@@ -127,17 +129,19 @@ class ImportFile:
             columns = [*self._mapping.targets(), *self._mapping.constants]
         lacking = [name for name in required if name not in columns]
         if lacking:
+            near = "".join(
+                f"; {column!r} looks like {name!r}" for column, name in self.schema.similar(columns, lacking).items()
+            )
             raise FileUnreadableError(
-                f"{self.name}: {self.kind} need the column {', '.join(lacking)}; the file has: {', '.join(columns)}; "
-                "rename the columns or name a --mapping"
+                f"{self.name}: {self.kind} need the column {', '.join(lacking)}; the file has: {', '.join(columns)}"
+                f"{near}; rename the columns or name a --mapping"
             )
 
     def similar_columns(self) -> dict[str, str]:
         """Return the unused columns that look like a canonical one, with its name."""
         names = [name for name in self.schema.names if name not in self.unused]
-        near = {column: get_close_matches(column.strip().lower(), names, n=1, cutoff=0.8) for column in self.unused}
         renamed = {old: new for old, new in RENAMED.get(self.kind, {}).items() if old in self.unused}
-        return {column: matches[0] for column, matches in sorted(near.items()) if matches} | renamed
+        return self.schema.similar(sorted(self.unused), names, without=self._used) | renamed
 
     def mistyped_targets(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return rejects of lines with a column that looks like one of targets, of records that hold for all without.
@@ -221,7 +225,7 @@ class Importer:
             self._count(joined_rejects([chunk.rejects, rejects]), reject)
             progress(chunk.done)
         if self.counts.reject_share > max_reject_share:
-            raise _too_many(self.counts, max_reject_share, see)
+            raise _too_many(self.counts, max_reject_share, see, self._file.similar_columns())
         check_acyclic(self._prerequisites)
 
     def write(self, session: Session, part: Slice, *, reject: RejectWriter) -> None:
@@ -284,8 +288,11 @@ class Importer:
             self.unknown_ids.setdefault(name, set()).update(rows.loc[mask, name])
 
 
-def _too_many(counts: ImportCounts, max_reject_share: float, see: str) -> ImportRefusedError:
+def _too_many(counts: ImportCounts, max_reject_share: float, see: str, similar: dict[str, str]) -> ImportRefusedError:
+    hints = "".join(
+        f"; column {column!r} was not used: if it is {name!r}, rename it" for column, name in similar.items()
+    )
     return ImportRefusedError(
         f"{counts.file_name}: {counts.rejected} of {counts.rows} lines are bad ({counts.reject_share:.1%}, at most "
-        f"{max_reject_share:.1%} by max_reject_share); nothing was imported; see {see}"
+        f"{max_reject_share:.1%} by max_reject_share); nothing was imported; see {see}{hints}"
     )

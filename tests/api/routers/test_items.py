@@ -67,7 +67,7 @@ def test_a_write_that_did_not_see_the_present_state_is_refused(client: TestClien
 @together(
     ("body", "field", "reason"),
     [
-        ({"format": "film"}, "format", "unknown; known and nearest: "),
+        ({"format": "film"}, "format", "unknown; known: "),
         ({"duration_seconds": -1}, "duration_seconds", "outside 0..1e+07"),
         ({"target_roles": ["8x"]}, "target_roles", "unknown code '8x' in isco08"),
         ({"available_from": "tomorrow"}, "available_from", "not a time in ISO 8601"),

@@ -123,7 +123,7 @@ def test_a_required_value_may_not_be_blank() -> None:
         ("share", "\ufdd01", "a list; give a single value"),
         ("kind", "vidoe", "unknown; known and nearest: video"),
         ("kind", "VIDEO!", "unknown; known and nearest: video"),
-        ("kind", "课程", "unknown; known and nearest: article, video"),
+        ("kind", "课程", "unknown; known: article, video"),
         ("share", "-0.1", "outside 0..1"),
         ("share", "1.0000001", "outside 0..1"),
         ("share", "half", NOT_A_NUMBER),

@@ -148,7 +148,7 @@ def test_what_is_stored_with_a_list_comes_back() -> None:
         (f"c,pin,v9,,,,,{END},", "unknown item 'v9'; nearest: v"),
         (f"c,pin,v1,99999,,,,{END},", "unknown code '99999'"),
         (f"c,pin,v1,,South,,,{END},", "unknown unit 'South'"),
-        (f"c,hide,v1,,,,,{END},", "unknown; known and nearest:"),
+        (f"c,hide,v1,,,,,{END},", "unknown; known: "),
         ("c,pin,v1,,,,,,", "missing, and required"),
         (f"c,ban,v1,,,,{END},{END},", "is not after starts_at"),
         (f"c,ban,v1,,,,,{END},2", "is for boosts only"),

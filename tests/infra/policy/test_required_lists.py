@@ -193,7 +193,7 @@ def test_days_that_have_passed_are_warned_of(take: Take) -> None:
         ("r,v1,,,,,", "give one of due_on, days_after_joining and days_after_role"),
         ("r/s,v1,,2026-03-02,,,", "holds a slash"),
         ("r,v1,,2026-03-02,quarterly,90,", "a quarterly requirement is open for at most 60 days"),
-        ("r,v1,,2026-03-02,monthly,,", "unknown; known and nearest:"),
+        ("r,v1,,2026-03-02,monthly,,", "unknown; known: "),
     ],
 )
 def test_a_line_that_is_no_requirement_is_a_reject(take: Take, line: str, reason: str) -> None:

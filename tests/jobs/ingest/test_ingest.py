@@ -264,7 +264,12 @@ def test_columns_that_are_no_canonical_ones_are_named(take: Take) -> None:
         (
             "events",
             "member_id,item_id\nm1,i1\n",
-            "events need the column verb, occurred_at; the file has: member_id, item_id",
+            "events need the column verb, occurred_at; the file has: member_id, item_id; rename",
+        ),
+        (
+            "events",
+            "verb,occured_at\n",
+            "the file has: verb, occured_at; 'occured_at' looks like 'occurred_at'; rename",
         ),
         ("members", "id,role\nm1,83\n", "members need the column member_id"),
         ("items", "user_id,item\n1,2\n", "items need the column item_id"),

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db.engine import transaction
+from infra.errors import ImportRefusedError
 from jobs.ingest.ingest import ImportResult
 
 Take = Callable[..., ImportResult]
@@ -126,6 +127,8 @@ def test_a_column_that_looks_like_a_canonical_one_is_pointed_out(take: Take) -> 
     result = take("items", "item_id,titel,targt_units,必修\na,A,North,1\n")
     assert result.unused_columns == ["targt_units", "titel", "必修"]
     assert result.similar_columns == {"targt_units": "target_units", "titel": "title"}
+    with pytest.raises(ImportRefusedError, match="; column 'titel' was not used: if it is 'title', rename it"):
+        take("items", "item_id,titel,format\na,A,film\n")
     renamed = take("members", "member_id,organisation\nm,North\n")
     assert renamed.similar_columns == {"organisation": "units"}
 
