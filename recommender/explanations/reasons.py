@@ -142,7 +142,9 @@ class Reasons:
         # All ids at once: an index of texts takes microseconds for each.
         ids = self._interactions.items.index.take(np.maximum(causes, 0)).tolist()
         cited = [item_id if cause >= 0 else None for item_id, cause in zip(ids, causes.tolist(), strict=True)]
-        columns = leaves, items.tolist(), cited, finished.tolist(), sources, own_topics
+        often = np.minimum(self._ever[items], self._ever[np.maximum(causes, 0)]) >= self._min_group_size
+        named = ["history" if name == "order" and not both else name for name, both in zip(sources, often, strict=True)]
+        columns = leaves, items.tolist(), cited, finished.tolist(), named, own_topics
         reasons = [self._reason(chains[leaf], *row) for leaf, *row in zip(*columns, strict=True)]
         with_history = (np.diff(evidence.indptr) > 0)[members].tolist()
         return [

@@ -44,9 +44,9 @@ def test_a_members_list_has_its_ids_its_path_and_ranked_items_with_reasons(
     assert [list(item) for item in body["items"]] == [[*ITEM_KEYS, "reason"]] * 10
     assert [item["rank"] for item in body["items"]] == list(range(1, 11))
     assert body["items"][0]["reason"] == {
-        "code": "often_next_after",
+        "code": "because_studied",
         "arguments": {"item_id": "o4"},
-        "text": "Often studied next after “Office lesson 4”",
+        "text": "Because you studied “Office lesson 4”",
     }
     assert (body["items"][0]["format"], body["items"][0]["duration_seconds"]) == ("article", 450.0)
 
@@ -71,10 +71,8 @@ def test_n_bounds_the_list(client: TestClient, n: int) -> None:
 
 
 def test_reasons_are_told_in_the_language_asked_for(client: TestClient) -> None:
-    assert push_list(client, "d1", n=1)["items"][0]["reason"]["text"] == "学完《安全驾驶第4课》后常接着学"
-    assert push_list(client, "d1", n=1, language="en")["items"][0]["reason"]["text"].startswith(
-        "Often studied next after"
-    )
+    assert push_list(client, "d1", n=1)["items"][0]["reason"]["text"] == "因为您学习过《安全驾驶第4课》"
+    assert push_list(client, "d1", n=1, language="en")["items"][0]["reason"]["text"].startswith("Because you studied")
     assert push_list(client, "c1", n=1, language="zh-CN")["language"] == "zh-CN"
 
 

@@ -83,9 +83,9 @@ def test_a_list_has_ranks_faces_and_a_reason_in_words_for_every_item(shown: Show
         "language": "zh-CN",
         "url": None,
         "reason": {
-            "code": "often_next_after",
+            "code": "because_studied",
             "arguments": {"item_id": "v4"},
-            "text": "学完《安全驾驶第4课》后常接着学",
+            "text": "因为您学习过《安全驾驶第4课》",
         },
     }
     assert all(item["reason"]["text"] for item in push_list["items"])
@@ -113,9 +113,9 @@ def test_reasons_are_told_in_the_wanted_language_else_the_members_else_chinese(s
         "d1 in English": "en",
         "unknown": "zh-CN",
     }
-    assert lists_by_case["c1"]["items"][0]["reason"]["text"] == "Often studied next after “Office lesson 4”"
-    assert lists_by_case["c1 in Chinese"]["items"][0]["reason"]["text"] == "学完《Office lesson 4》后常接着学"
-    assert lists_by_case["d1 in English"]["items"][0]["reason"]["text"] == "Often studied next after “安全驾驶第4课”"
+    assert lists_by_case["c1"]["items"][0]["reason"]["text"] == "Because you studied “Office lesson 4”"
+    assert lists_by_case["c1 in Chinese"]["items"][0]["reason"]["text"] == "因为您学习过《Office lesson 4》"
+    assert lists_by_case["d1 in English"]["items"][0]["reason"]["text"] == "Because you studied “安全驾驶第4课”"
 
 
 @pytest.mark.usefixtures("served")

@@ -88,11 +88,20 @@ def test_that_another_member_finished_the_cause_does_not_count() -> None:
     assert reason_of(interactions, "x", "history", {("begun", "x"): 0.4})["code"] == "because_studied"
 
 
-def test_an_item_listed_by_the_order_of_study_names_the_item_it_often_follows() -> None:
-    interactions = make_interactions([("m", "first"), ("m", "second")], items={"x": {}})
+@pytest.mark.parametrize(
+    ("of_item", "of_cause", "code"),
+    [(0, 0, "often_next_after"), (-1, 0, "because_finished"), (0, -1, "because_finished")],
+)
+def test_an_item_listed_by_the_order_of_study_often_follows_what_enough_members_studied(
+    of_item: int, of_cause: int, code: str
+) -> None:
+    """One who did so is not often, and nobody else's business."""
+    studied = [(f"m{n}", "x") for n in range(SMALLEST_GROUP + of_item)]
+    studied += [(f"m{n}", "second") for n in range(1, SMALLEST_GROUP + of_cause)]
+    interactions = make_interactions([("m", "first"), ("m", "second"), *studied])
 
     assert reason_of(interactions, "x", "order", {("first", "x"): 0.2, ("second", "x"): 0.4}) == {
-        "code": "often_next_after", "arguments": {"item_id": "second"},
+        "code": code, "arguments": {"item_id": "second"},
     }  # fmt: skip
 
 

@@ -118,7 +118,8 @@ def is_true(facts: Facts, member: str, item: str, reason: Reason) -> bool:  # no
         case "because_finished" | "because_studied" as code:
             return facts.liked_enough(member, cause) and facts.finished(member, cause) == (code == "because_finished")
         case "often_next_after":
-            return facts.liked_enough(member, cause)
+            students = min(facts.students(each, np.inf) for each in (item, cause))
+            return facts.liked_enough(member, cause) and students >= SMALLEST_GROUP
         case "fits_your_topics":
             return arguments["topic"] in facts.topics(item) & facts.topics_of_member(member)
         case "fits_role_and_industry" | "fits_role" | "fits_industry":
