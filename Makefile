@@ -26,17 +26,17 @@ test: .venv/dev.stamp ## every test: unit, contracts, doctests, properties, Post
 check: COVERAGE = --cov --cov-report=term
 check: lint types contracts docs test ## all that CI runs: the tests with their coverage
 
-lint: .venv/dev.stamp
+lint: .venv/dev.stamp ## style of the code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: .venv/dev.stamp
+types: .venv/dev.stamp ## types of the code
 	$(BIN)/mypy
 
-contracts: .venv/dev.stamp
+contracts: .venv/dev.stamp ## which package may import which
 	$(BIN)/lint-imports
 
-docs: .venv/dev.stamp
+docs: .venv/dev.stamp ## the documentation as pages in site/
 	$(BIN)/mkdocs build --strict --quiet
 
 openapi: .venv/dev.stamp ## write docs/reference/openapi.json anew, after a change of routes

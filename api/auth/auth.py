@@ -236,7 +236,9 @@ async def authenticate(scope: Scope, authorization: str | None, required_scope: 
     if quota.error is not None:
         raise quota.error
     if required_scope not in caller.scopes:
-        raise ForbiddenError(f"this key is not for {required_scope}; make one with `xuelu keys create --scope`")
+        raise ForbiddenError(
+            f"this key is not for {required_scope}; make one with `xuelu keys create NAME --scope {required_scope}`"
+        )
     return caller
 
 
