@@ -47,13 +47,15 @@ def sign(claims: Mapping[str, Any], key: str) -> str:
 def verify(receipt: str, key: str) -> dict[str, Any]:
     """Return the claims of a receipt that this key, or its private half, signed.
 
+    The receipt may be the last word of a longer text, as of all that ``xuelu erase`` prints.
+
     Raises
     ------
     ReceiptError
         It is no receipt, another key signed it, or it was changed.
     """
     try:
-        signed = jws.deserialize_compact(receipt.strip(), _key(key), algorithms=[ALGORITHM])
+        signed = jws.deserialize_compact("".join(receipt.split()[-1:]), _key(key), algorithms=[ALGORITHM])
         claims: dict[str, Any] = orjson.loads(signed.payload or b"")
     except (JoseError, ValueError) as error:
         raise ReceiptError(f"the receipt does not hold: {error}; was it changed, or signed by another key?") from error

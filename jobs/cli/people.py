@@ -105,7 +105,9 @@ def erase_command(
 
 @app.command("receipt", epilog="\b\nExample: xuelu receipt m000042.receipt")
 def receipt_command(
-    file: Annotated[Path | None, typer.Argument(help="File with a receipt to verify.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="File with a receipt to verify, such as what `xuelu erase` printed.")
+    ] = None,
     new_key: Annotated[bool, typer.Option("--new-key", help="Create a key for receipts and print it.")] = False,
     public: Annotated[bool, typer.Option("--public", help="Print the public half of XUELU_RECEIPT_KEY.")] = False,
     config: ConfigOption = None,

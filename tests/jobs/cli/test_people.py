@@ -30,6 +30,7 @@ def test_erasing_prints_what_went_and_a_receipt_that_holds(
     file = tmp_path / "c1.receipt"
     file.write_text(erasure["receipt"], encoding="utf-8")
     claims = xuelu("receipt", file).json
+    file.write_text(f"Erased of 'c1'\n  members                  1\n{erasure['receipt']}\n", encoding="utf-8")
     assert (claims["sub"], claims["organisation"], claims["erased"]) == ("c1", "default", erasure["erased"])
     public = xuelu("receipt", "--public")
     assert "d" not in public.json
