@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from infra.catalog import organisations
@@ -85,13 +85,15 @@ def entry(engine: Engine, organisation_key: int, counts: ImportCounts, *, now: d
 
 
 def totals(session: Session, organisation_key: int) -> dict[str, Any]:
-    """Return lines, rejects and duplicates over all imports, and the rejects by reason."""
-    rows = session.execute(select(imports).where(imports.c.organisation_key == organisation_key)).mappings().all()
+    """Return lines, rejects and duplicates over the newest import of each file, by kind and name, and the reasons."""
+    of_organisation = imports.c.organisation_key == organisation_key
+    newest = select(func.max(imports.c.import_key)).where(of_organisation).group_by(imports.c.kind, imports.c.file_name)
+    rows = session.execute(select(imports).where(imports.c.import_key.in_(newest))).mappings().all()
     reasons: Counter[str] = Counter()
     for row in rows:
         reasons.update(row["reasons"])
     sums = {name: sum(row[name] for row in rows) for name in LINES}
-    return {"files": len(rows), **sums, "reasons": dict(reasons.most_common())}
+    return {**sums, "reasons": dict(reasons.most_common())}
 
 
 def page(

@@ -281,7 +281,7 @@ class DoctorSettings(SettingsSection):
     """From where on ``xuelu doctor`` calls the data unsound."""
 
     max_reject_share: Share = 0.05
-    """Largest sound share of rejected lines over all imports."""
+    """Largest sound share of rejected lines in the newest imports of all files."""
     max_unresolved_share: Share = 0.05
     """Largest sound share of events of unknown members or items."""
     max_future_share: Share = 0.01

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,10 +99,18 @@ def test_one_event_at_one_moment_is_no_log_without_times(take: Take, measure: Me
     assert measure()["one_timestamp_share"] == 0.0
 
 
-def test_rejects_are_summed_by_reason_over_all_imports_most_frequent_first(take: Take, measure: Measure) -> None:
+def test_rejects_are_summed_by_reason_over_the_newest_import_of_each_file(
+    take: Take, measure: Measure, tmp_path: Path
+) -> None:
     lines = ["m1,83", *(f"x{number},nonsense {number}" for number in range(3)), f"{'y' * 300},83"]
     take("members", "member_id,role\n" + "\n".join(lines) + "\n", max_reject_share=1.0)
-    take("members", "member_id,role\nm2,83\nm3,82 3\nm3,41\n", max_reject_share=1.0)
+    again = tmp_path / "again.csv"
+    again.write_text("member_id,role\nm2,x\n", encoding="utf-8")
+    with pytest.raises(ImportRefusedError):
+        take("members", again)
+    again.write_text("member_id,role\nm2,83\nm3,82 3\nm3,41\n", encoding="utf-8")
+    for _ in range(2):
+        take("members", again, max_reject_share=1.0)
     figures = measure()
     assert figures["rejects_by_reason"] == {
         "role: unknown code": 4,
