@@ -53,6 +53,6 @@ class SecretCipher:
         except JoseError as error:
             raise SettingsError(
                 f"{self._variable} is not the key that encrypted the secrets of this database; set that key, "
-                "or rotate the secrets"
+                "or rotate the secrets without an overlap"
             ) from error
         return (secret or b"").decode()

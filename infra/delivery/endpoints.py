@@ -80,11 +80,19 @@ def rotate_secret(
     Raises
     ------
     EndpointError
-        The endpoint is no webhook.
+        The endpoint is no webhook, or has no secret yet and those of the database were encrypted with another key:
+        afterwards no key would fit all.
     """
     if endpoint["kind"] != "webhook":
         raise EndpointError(f"{endpoint['endpoint_id']} delivers files, which are not signed; rotate webhooks only")
     of_endpoint = endpoint_secrets.c.endpoint_key == endpoint["endpoint_key"]
+    newest = select(endpoint_secrets.c.encrypted_secret).order_by(endpoint_secrets.c.secret_key.desc()).limit(1)
+    stored = session.scalar(newest)
+    if stored is not None and session.scalar(newest.where(of_endpoint)) is None:
+        try:
+            cipher.decrypt(stored)
+        except SettingsError as error:
+            raise EndpointError(f"the endpoint was not added: {error}") from error
     session.execute(delete(endpoint_secrets).where(of_endpoint, endpoint_secrets.c.expires_at <= now))
     current = and_(
         of_endpoint, or_(endpoint_secrets.c.expires_at.is_(None), endpoint_secrets.c.expires_at > now + overlap)

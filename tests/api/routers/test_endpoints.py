@@ -72,6 +72,20 @@ def test_a_service_without_a_key_says_so(client: TestClient, settings: Settings)
     assert client.get("/v1/endpoints").json() == {"endpoints": []}
 
 
+def test_a_webhook_is_not_added_under_another_key_than_that_of_the_stored_secrets(
+    client: TestClient, settings: Settings
+) -> None:
+    path = f"/v1/endpoints/{client.post('/v1/endpoints', json={'url': URL}).json()['endpoint_id']}"
+    delivery = settings.delivery.model_copy(update={"secret_key": "x" * 40})
+    client.app.state.settings = settings.model_copy(update={"delivery": delivery})  # type: ignore[attr-defined]  # an ASGI app is any callable
+    answer = client.post("/v1/endpoints", json={"url": URL + "/2"})
+    assert answer.status_code == 409
+    assert "XUELU_DELIVERY__SECRET_KEY is not the key" in answer.json()["detail"]
+    assert len(client.get("/v1/endpoints").json()["endpoints"]) == 1
+    assert client.post(f"{path}/rotate", json={"overlap_hours": 0}).status_code == 200, "the way out where it is lost"
+    assert client.post("/v1/endpoints", json={"url": URL + "/2"}).status_code == 201
+
+
 def test_only_an_admin_of_the_organisation_gets_at_its_endpoints(client: TestClient, make_key: MakeKey) -> None:
     endpoint = client.post("/v1/endpoints", json={"url": URL}).json()
     path = f"/v1/endpoints/{endpoint['endpoint_id']}"
