@@ -44,9 +44,10 @@ def validate_target(kind: Kind, target: str, *, plain_http: bool) -> str:
         return str(folder)
     if not _is_address(target, ("https", "http") if plain_http else ("https",)):
         shown = target[:100].partition("?")[0]
+        plain = "; plain HTTP, as for a try on this machine, needs the setting delivery.allow_private_addresses"
         raise AddressError(
             f"{shown!r} is no address to push to; write https://host/path, without user, password and fragment, "
-            "an internationalised host in its xn-- form"
+            "an internationalised host in its xn-- form" + (plain if _is_address(target, ("http",)) else "")
         )
     return target
 

@@ -197,6 +197,8 @@ def test_a_password_in_an_address_is_not_told() -> None:
 
 def test_plain_http_is_for_those_who_allow_private_addresses(tmp_path: Path) -> None:
     assert validate_target("webhook", "http://10.0.0.1/", plain_http=True) == "http://10.0.0.1/"
+    with pytest.raises(EndpointError, match=r"needs the setting delivery\.allow_private_addresses"):
+        validate_target("webhook", "http://10.0.0.1/", plain_http=False)
     assert validate_target("parquet", str(tmp_path), plain_http=False) == str(tmp_path)
     with pytest.raises(EndpointError, match="make it first"):
         validate_target("jsonl", str(tmp_path / "missing"), plain_http=False)
