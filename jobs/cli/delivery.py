@@ -45,6 +45,7 @@ MetricsFileOption = Annotated[
     Path | None, typer.Option(help="Write metrics to this file at the end, for the textfile collector.")
 ]
 DeliveryArgument = Annotated[str, typer.Argument(help="Id of the delivery.")]
+ATTEMPTS = "Attempts made now, by the status of their delivery afterwards; one that is pending will be tried again"
 SHOWN = ("delivery_id", "member_id", "endpoint_id", "period", "status", "attempts", "due_at", "reason")
 
 
@@ -177,7 +178,7 @@ def deliver_command(
         if metrics_file:
             write_to_textfile(str(metrics_file), registry)
     attempts = {status: context.attempts[status] for status in STATUSES}
-    options.show(attempts, lambda: print_figures("attempts by status of the delivery now", attempts))
+    options.show(attempts, lambda: print_figures(ATTEMPTS, attempts))
     if attempts[DEAD] and not watch:
         raise typer.Exit(1)
 
@@ -200,11 +201,9 @@ def list_command(
     if options.json:
         print_json([{name: row[name] for name in SHOWN} for row in rows])
     else:
-        narrowed = status is not None or endpoint is not None
-        empty = (
-            "without options all are listed" if narrowed else "a night makes them where `xuelu endpoints add` was run"
-        )
-        print_rows("deliveries", ("delivery_id", "member_id", "period", "status", "reason"), rows, empty=empty)
+        makes = "a night makes them where `xuelu endpoints add` was run"
+        empty = makes if status is endpoint is None else "without options all are listed"
+        print_rows("deliveries", [name for name in SHOWN if name != "attempts"], rows, empty=empty)
 
 
 @command(deliveries_app, "show", "xuelu deliveries show dl_0123")

@@ -120,6 +120,9 @@ def test_people_read_tables_and_figures(ready: Run, tmp_path: Path) -> None:
     assert endpoint["endpoint_id"][:4] in ready("endpoints", "list").out
     assert f"delivered                {MEMBERS}" in done.out
     assert f'xuelu_delivery_attempts_total{{status="delivered"}} {MEMBERS}.0' in metrics.read_text(encoding="utf-8")
+    assert done.out.startswith("Attempts made now, by the status of their delivery afterwards")
+    listed = ready("deliveries", "list", "-n", "1").out
+    assert all(part in listed for part in (name, endpoint["endpoint_id"], "due at", " UTC"))
     assert "written" in ready("deliveries", "show", name).out
     assert ready("endpoints", "enable", endpoint["endpoint_id"]).out == f"{endpoint['endpoint_id']} is active\n"
     assert ready("endpoints", "enable", endpoint["endpoint_id"], "--json").json["status"] == "active"
