@@ -6,6 +6,7 @@ Lists (topics, targets, prerequisites) are one text in frames, files and tables,
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from typing import Final, Literal
 
 ValueKind = Literal["text", "number", "instant", "date", "flag", "list", "hours", "zone"]
@@ -54,6 +55,7 @@ class Schema:
         """Return those of a file's columns that look like one of the names, with that name.
 
         Also those that are the beginning or the end of only one name, unless it is a flag or among ``without``.
+        Only the first hundred columns are looked at: comparing takes time.
 
         >>> schema = Schema("lessons", (Column("occurred_at"), Column("duration_seconds"), Column("date_only", "flag")))
         >>> schema.similar(["occured_at", "duration", "date"], schema.names)
@@ -62,7 +64,7 @@ class Schema:
         flags = {column.name for column in self.columns if column.kind == "flag"}
         absent = set(names) - flags - set(without)
         near = {}
-        for column in columns:
+        for column in islice(columns, 100):
             written = column.strip().lower()
             parts = [name for name in absent if name.startswith(f"{written}_") or name.endswith(f"_{written}")]
             near[column] = get_close_matches(written, names, n=1, cutoff=0.8) or (parts if len(parts) == 1 else [])

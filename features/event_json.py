@@ -24,15 +24,15 @@ Reject = tuple[int, str, str, str]
 
 
 def text_rows(objects: Sequence[Any]) -> tuple[TextRows, pd.DataFrame]:
-    """Return objects as rows of text, indexed by place from 0, and the rejects of those of wrong types.
+    """Return objects as rows of text, indexed by place from 0, and the rejects of those with values of wrong types.
 
-    A value of null is an absent one.
+    A value of null is an absent one, and so is one of a wrong type: the other values of its object can be checked.
 
     Examples
     --------
     >>> rows, rejects = text_rows([{"verb": "viewed", "progress": 0.5}, {"verb": 1}, "viewed"])
     >>> rows.columns, rows.index.tolist()
-    ({'verb': ('viewed',), 'progress': ['0.5']}, [0])
+    ({'verb': ('viewed', None), 'progress': ['0.5', None]}, [0, 1])
     >>> rejects[["line", "field", "reason"]].to_numpy().tolist()
     [[1, 'verb', 'must be a text'], [2, '', 'must be an object']]
     """
@@ -45,7 +45,7 @@ def text_rows(objects: Sequence[Any]) -> tuple[TextRows, pd.DataFrame]:
     if ill_typed := _ill_typed(good, columns):
         rejects += ill_typed
         wrong = {place for place, *_ in ill_typed}
-        good = {place: event for place, event in good.items() if place not in wrong}
+        good |= {place: _well_typed(good[place]) for place in wrong}
         columns = _columns(good.values())
     texts = {
         name: values if _TYPES[name] is _TEXTS else [None if value is None else repr(value) for value in values]
@@ -65,16 +65,22 @@ def _columns(good: Collection[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
     return dict(zip(names, zip(*rows, strict=True), strict=True))
 
 
+def _well_typed(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if type(value) in _TYPES.get(name, ())}
+
+
 def _ill_typed(good: dict[int, dict[str, Any]], columns: dict[str, tuple[Any, ...]]) -> list[Reject]:
     """Return the values that are not of the type of their column, and those of no column.
 
     By type and not by isinstance: true is no number. Whole columns first, for mostly all is well.
     """
     rejects: list[Reject] = []
+    near = EVENTS.similar([name for name in columns if name not in _TYPES], EVENTS.names)
     for name, values in columns.items():
         allowed = _TYPES[name] | _ABSENT if name in _TYPES else frozenset[type]()
         if not allowed.issuperset(map(type, values)):
-            reason = _UNKNOWN if name not in _TYPES else _MUST_BE[_TYPES[name]]
+            unknown = f"unknown field; known and nearest: {near[name]}" if name in near else _UNKNOWN
+            reason = unknown if name not in _TYPES else _MUST_BE[_TYPES[name]]
             field = name if name in _TYPES else shown(name)
             rejects += [
                 (place, field, shown(event[name]), reason)

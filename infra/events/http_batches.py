@@ -57,7 +57,9 @@ def checked(batch: Sequence[object], *, partial: bool, zone: str = "UTC") -> Che
     rows, wrong = text_rows(batch)
     sound, rejects = check_events(rows, zone=zone)
     if len(wrong):
-        rejects = joined_rejects([wrong, rejects])
+        sound = sound.drop(index=wrong["line"].unique(), errors="ignore")
+        # A value of a wrong type is not missing as well.
+        rejects = joined_rejects([wrong, rejects]).drop_duplicates(["line", "field"], ignore_index=True)
     if len(rejects) and not partial:
         raise EventsRefusedError.of(_faults(rejects), len(batch))
     distinct, _, clashes = deduplicate(sound)

@@ -109,6 +109,20 @@ def test_a_bad_event_refuses_its_batch_and_says_why(
     assert stored(engine) == []
 
 
+def test_every_fault_of_a_batch_is_told() -> None:
+    mistyped = {"verb": "watched", "occured_at": "2026-02-01T08:00:00Z", "item_id": 7, "foo": 1}
+    with pytest.raises(EventsRefusedError, match="of 2 events are bad") as caught:
+        http_batches.checked([mistyped, event("b", verb=1)], partial=False)
+    assert sorted((error["row"], error["field"], error["reason"][:41]) for error in caught.value.errors) == [
+        (0, "foo", "unknown field; known: event_id, member_id"),
+        (0, "item_id", "must be a text"),
+        (0, "occured_at", "unknown field; known and nearest: occurre"),
+        (0, "occurred_at", "missing, and required"),
+        (0, "verb", "unknown; known: viewed, started, progress"),
+        (1, "verb", "must be a text"),
+    ]
+
+
 @pytest.mark.parametrize(("bad", "field", "reason"), BAD)
 def test_the_good_events_of_a_partial_batch_are_stored(
     engine: Engine, key: int, bad: object, field: str, reason: str
