@@ -13,7 +13,7 @@ from content_catalog.audience import NOT_A_PATH, is_unit_path
 from content_catalog.io.files import rejects_frame
 from content_catalog.io.validation import MAX_HINTS, joined_rejects
 from content_catalog.schema import split_list
-from content_catalog.taxonomy import Taxonomy
+from content_catalog.taxonomy import SHIPPED, SPELLED_CODE, Taxonomy
 
 SINGLE: Final = ("role", "industry", "unit")
 """Columns whose values are one code or unit; those of all others are lists."""
@@ -43,7 +43,11 @@ def _unknown_code(taxonomy: Taxonomy, code: str) -> str:
 
 
 def _nearest_codes(taxonomy: Taxonomy, code: str) -> str:
-    return "nearest: " + ", ".join(f"{near} ({taxonomy.name_of(near, 'en')})" for near in taxonomy.nearest(code))
+    nearest = ", ".join(f"{near} ({taxonomy.name_of(near, 'en')})" for near in taxonomy.nearest(code))
+    digits = SPELLED_CODE.fullmatch(code[:10].lower())
+    group = digits[1][:2] if digits and taxonomy.name in SHIPPED else ""
+    is_longer = len(group) == 2 and group in taxonomy
+    return f"nearest: {nearest}; give two digits only: {group}" if is_longer else f"nearest: {nearest}"
 
 
 def check_units(frame: pd.DataFrame, units: Collection[str]) -> tuple[pd.DataFrame, pd.DataFrame]:

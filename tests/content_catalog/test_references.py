@@ -24,6 +24,8 @@ def test_rows_with_unknown_codes_are_rejected_with_the_nearest_known_ones() -> N
         [8, "industry", "software"],
     ]
     assert rejects["reason"][0].startswith("unknown code 'ISCO 250' in isco08; nearest: 25 (Information and comm")
+    assert rejects["reason"][0].endswith("; give two digits only: 25")
+    assert "digits" not in rejects["reason"][1]
     assert rejects["reason"][1].startswith("unknown code 'software' in gbt4754_2017; nearest: 65 (Software and")
 
 
