@@ -22,6 +22,8 @@ STRUCTURE_MARK: Final = "\ufdd1"
 """Stands before the JSON of an object or of a nested list, which no column holds."""
 MARKED: Final = f"[{LIST_MARK}{STRUCTURE_MARK}]"
 FORMULA_START: Final = f"{STRUCTURE_MARK}="
+COVERED: Final = f"{STRUCTURE_MARK}merged"
+"""Stands for a cell of a workbook that is merged with the one above or before it."""
 """Begins a formula of a workbook that has no value."""
 WHITE_SPACE: Final = (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -154,6 +156,8 @@ def structure_fault(text: str) -> str:
         return ""
     if FORMULA_START in text:
         return "a formula without a value; open the workbook in a spreadsheet and save it"
+    if text == COVERED:
+        return "a part of a merged cell; unmerge it, and give each row a value of its own"
     return "an object or a nested list; give a single value"
 
 

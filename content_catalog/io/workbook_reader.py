@@ -1,6 +1,7 @@
 """Excel workbooks (.xlsx): the first visible sheet, or a named one, as chunks of text."""
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from itertools import islice, repeat
@@ -12,7 +13,7 @@ import pandas as pd
 
 from content_catalog.errors import FileUnreadableError, why_unreadable
 from content_catalog.io.files import Chunk, column_names, rejects_frame, with_header
-from content_catalog.io.values import STRUCTURE_MARK, WHITE_SPACE, as_text, float_text
+from content_catalog.io.values import COVERED, STRUCTURE_MARK, WHITE_SPACE, as_text, float_text
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -27,7 +28,8 @@ openpyxl holds all texts of a workbook, and each cell, in memory. Apache POI has
 BEYOND_HEADER: Final = "a cell stands beyond the header; name its column there, or empty it"
 SCANNED_BYTES: Final = 1_000_000
 _FORMULA: Final = re.compile(rb"<(?:\w{1,20}:)?f[\s/>]")
-_OVERLAP: Final = 32
+_MERGED: Final = re.compile(rb"<(?:\w{1,20}:)?mergeCell\s[^>]{0,100}?ref=[\"']([A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})")
+_OVERLAP: Final = 200
 _NOT_SHOWN: Final = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
 """Parts of a number format that are texts, colours and languages, and no fields of a time."""
 
@@ -105,7 +107,9 @@ def _sheet_chunks(path: Path, file: BinaryIO, chunk_rows: int, *, sheet: str | N
     _, header = next(filled, (1, []))
     width = max((place for place, text in enumerate(header, 1) if text.strip(WHITE_SPACE)), default=0)
     names = column_names(path, header[:width])
-    yield from with_header(_chunks(filled, names, min(chunk_rows, MAX_CHUNK_ROWS)), names)
+    merged = _merged_ranges(file, cells._worksheet_path)  # noqa: SLF001 - streamed sheets have no other way to it
+    rows = _with_covered(filled, merged, width) if merged else filled
+    yield from with_header(_chunks(rows, names, min(chunk_rows, MAX_CHUNK_ROWS)), names)
 
 
 def _rows(cells: Any) -> Iterator[tuple[Any, ...]]:
@@ -114,18 +118,51 @@ def _rows(cells: Any) -> Iterator[tuple[Any, ...]]:
     return rows
 
 
+def _matches(archive: ZipFile, name: str, pattern: re.Pattern[bytes]) -> Iterator[re.Match[bytes]]:
+    """Yield the matches of a pattern in a part of a workbook, some of them twice."""
+    with archive.open(name) as part:
+        tail = b""
+        while piece := part.read(SCANNED_BYTES):
+            yield from pattern.finditer(tail + piece)
+            tail = piece[-_OVERLAP:]
+
+
 def _has_formulas(file: BinaryIO) -> bool:
     """Return whether any sheet has a formula; libraries that write workbooks store no values of them."""
     with ZipFile(file) as archive:
-        for name in archive.namelist():
-            if name.startswith("xl/worksheets/"):
-                with archive.open(name) as part:
-                    tail = b""
-                    while piece := part.read(SCANNED_BYTES):
-                        if _FORMULA.search(tail + piece):
-                            return True
-                        tail = piece[-_OVERLAP:]
-    return False
+        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
+        return any(True for name in sheets for _ in _matches(archive, name, _FORMULA))
+
+
+def _merged_ranges(file: BinaryIO, sheet: str) -> list[tuple[int, int, int, int]]:
+    """Return the first and last row, and first and last column, of each merged cell of a sheet, the upper ones first.
+
+    Files have a value of its first cell alone, and openpyxl does not tell of the others where it streams.
+    """
+    from openpyxl.utils.cell import range_boundaries  # noqa: PLC0415 - as above
+
+    with ZipFile(file) as archive:
+        ranges = {match[1].decode() for match in _matches(archive, sheet, _MERGED)}
+    bounds = (range_boundaries(text) for text in ranges)
+    return sorted((top, bottom, left, right) for left, top, right, bottom in bounds)
+
+
+def _with_covered(
+    rows: Iterator[tuple[int, list[str]]], merged: list[tuple[int, int, int, int]], width: int
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows with a mark in each cell of the first columns that is merged with one that has a value."""
+    coming = deque(merged)
+    reaching: list[tuple[int, int, int]] = []
+    for number, row in rows:
+        row.extend([""] * (width - len(row)))
+        while coming and coming[0][0] <= number:
+            top, bottom, left, right = coming.popleft()
+            if top == number and left <= width and row[left - 1].strip(WHITE_SPACE):
+                reaching.append((bottom, left, min(right, width)))
+        reaching = [each for each in reaching if each[0] >= number]
+        for _, left, right in reaching:
+            row[left - 1 : right] = [text or COVERED for text in row[left - 1 : right]]
+        yield number, row
 
 
 def _row_texts(row: tuple[Any, ...], formulas: tuple[Any, ...]) -> list[str]:

@@ -191,3 +191,35 @@ def test_a_formula_that_gives_an_empty_text_is_an_empty_value(tmp_path: Path) ->
             stored.writestr(name, written.read(name).replace(b'<c r="B2">', b'<c r="B2" t="str">'))
     (chunk,) = read_chunks(tmp_path / "members.xlsx")
     assert chunk.frame.to_numpy().tolist() == [["m1", ""]]
+
+
+def test_cells_that_a_merged_one_covers_cost_their_rows_where_their_column_is_read(tmp_path: Path) -> None:
+    """They were empty values: of a group of rows with one role all but the first lost it."""
+    book = Workbook()
+    for row in (
+        ["member_id", "role", "industry", "language"],
+        ["m1", "83", "54"],
+        ["m2"],
+        ["m3", "41", "60", None, "beyond"],
+        ["m4", None, "60"],
+        ["m5", "unit and language", None, None],
+        ["m6", "83"],
+        [None],
+        ["m7", "41"],
+    ):
+        book.active.append(row)
+    for cells in ("B2:B3", "D2:D9", "E4:E6", "B6:D6", "C7:C9", "B7:B8"):
+        book.active.merge_cells(cells)
+    book.active["C7"] = None
+    path = tmp_path / "members.xlsx"
+    book.save(path)
+    (chunk,) = read_chunks(path)
+    rows, rejects = check_rows(chunk.frame, MEMBERS)
+    assert rows["member_id"].tolist() == ["m1", "m4", "m6", "m7"]
+    assert rejects[["line", "field", "value"]].to_numpy().tolist() == [
+        [3, "role", "merged"],
+        [6, "industry", "merged"],
+        [6, "language", "merged"],
+    ]
+    assert set(rejects["reason"]) == {"a part of a merged cell; unmerge it, and give each row a value of its own"}
+    assert chunk.rejects["line"].tolist() == [4]
