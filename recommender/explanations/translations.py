@@ -119,7 +119,9 @@ class Words:
             arguments["until"] = format_skeleton("MMMMd", day, locale=self._locale)
         translate = _translations(self._language).gettext
         if "topic" in arguments:
-            arguments["topic"] = translate(arguments["topic"].replace("-", " "))
+            key = arguments["topic"].replace("-", " ")
+            if (translated := translate(key)) != key:
+                arguments["topic"] = translated
         if "due_on" in arguments:
             day = date.fromisoformat(arguments["due_on"])
             arguments["due_on"] = format_date(day, "long", locale=self._locale)
