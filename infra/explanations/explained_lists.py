@@ -18,7 +18,7 @@ from infra.policy.curated_entries import stored_curated
 from infra.policy.entry_texts import listed_items, split_entries
 from infra.runs import store as runs
 from infra.runs.store import ANYONE
-from infra.serving import display_metadata, list_query, push_lists
+from infra.serving import display_metadata, push_lists
 from infra.serving.display_metadata import DisplayNames
 from infra.serving.eligibility import OfferRules, Recipient, offer_rules
 from infra.serving.list_json import ListRequest
@@ -96,17 +96,12 @@ def served(
     ------
     UnknownMemberError, NoPublishedRunError, ModelsGoneError
     """
-    times = request.rules.policy.fatigue_shown
-    stored = list_query.read(session, organisation_key, [member_id], shown_times=times).get(member_id)
-    stored = list_query.checked(stored, member_id)
+    stored = push_lists.read(session, organisation_key, member_id, request)
     run = runs.get(session, stored.run_key)
     model = models(session, run).of_member(member_id, personalised=stored.wants_personal)
-    if stored.wants_personal and model.is_outdated(member_id, stored.event_digest, stored.deleted_topics):
-        until = request.now
-        interactions = model.interactions(session, organisation_key, member_id, now=until)
-        online = model.recommend(interactions)
-        stored = stored._replace(strategy=online.strategy, entries=online.entries, generated_by="online")
-    else:
+    until = request.now
+    stored, interactions = push_lists.newest(session, model, organisation_key, stored, now=until)
+    if interactions is None:
         until = run["as_of"]
         interactions = _interactions(
             session, organisation_key, model, member_id, run, wants_personal=stored.wants_personal
@@ -176,7 +171,7 @@ def explained_item(
     """Return why an item is on a list, or is not: ``member_id, item_id, title, rank, reason, cause, breakdown``.
 
     ``rank`` and ``reason`` are None where it is not on the list, ``cause`` where nothing keeps it off; ``breakdown`` is
-    None where no model proposes it.
+    None where no model proposes it. That of an item that is kept off is as if every item might be on the list.
 
     Raises
     ------
@@ -185,24 +180,26 @@ def explained_item(
     catalog.check_item(session, organisation_key, item_id)
     names = display_metadata.current(session, organisation_key, [item_id])
     entry = next((item for item in listed.shown["items"] if item["item_id"] == item_id), None)
+    cause = None if entry else LeftOut(listed, names, request).of(item_id)
     return {
         "member_id": listed.shown["member_id"],
         "item_id": item_id,
         "title": names.title_of(item_id),
         "rank": entry["rank"] if entry else None,
         "reason": entry["reason"] if entry else None,
-        "cause": None if entry else LeftOut(listed, names, request).of(item_id),
-        "breakdown": _breakdowns(listed)(item_id),
+        "cause": cause,
+        "breakdown": _breakdowns(listed, unrestricted=cause is not None)(item_id),
     }
 
 
-def _ranking(listed: ServedList) -> Breakdown:
-    return breakdown(listed.model.pipeline, listed.interactions, listed.member_id, k=listed.model.length)
+def _ranking(listed: ServedList, *, unrestricted: bool = False) -> Breakdown:
+    pipeline, k = listed.model.pipeline, listed.model.length
+    return breakdown(pipeline, listed.interactions, listed.member_id, k=k, unrestricted=unrestricted)
 
 
-def _breakdowns(listed: ServedList) -> Callable[[str], dict[str, Any] | None]:
+def _breakdowns(listed: ServedList, *, unrestricted: bool = False) -> Callable[[str], dict[str, Any] | None]:
     """Return a function from the id of an item to its breakdown, None for an item that is no candidate."""
-    model, ranking = listed.model, _ranking(listed)
+    model, ranking = listed.model, _ranking(listed, unrestricted=unrestricted)
     place_of = {model.item_ids[item]: place for place, item in enumerate(ranking.item.tolist())}
     return lambda item_id: ranking.of_place(place_of[item_id]) if item_id in place_of else None
 
@@ -213,7 +210,7 @@ def _filtered(
     """Return the items that would be among the best of the list if every item might be on it, and why they are not."""
     model, shown = listed.model, {item["item_id"] for item in listed.shown["items"]}
     entries = frozenset(listed_items(listed.stored.entries))
-    ranking = breakdown(model.pipeline, listed.interactions, listed.member_id, k=model.length, unrestricted=True)
+    ranking = _ranking(listed, unrestricted=True)
     best = [model.item_ids[item] for item in ranking.item.tolist()]
     names = display_metadata.current(session, organisation_key, best)
     best_offered = {model.item_ids[item] for item in _ranking(listed).item[: len(shown)].tolist()}

@@ -1,6 +1,7 @@
 """Push lists and similar items read in a session: for deliveries, the command line and lists of past runs."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
 
@@ -8,13 +9,14 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from features.interactions import Interactions
 from infra.catalog import store as catalog
 from infra.db.core_tables import EPOCH, MICROSECOND
 from infra.db.core_tables import runs as run_table
-from infra.errors import NoPublishedRunError
+from infra.errors import ModelsGoneError, NoPublishedRunError
 from infra.policy.curated_entries import stored_curated
 from infra.policy.entry_texts import entry_by_rule, item_ids_of, text_of
-from infra.policy.required_entries import DEFAULT_RULES, ListRules, all_stored
+from infra.policy.required_entries import all_stored
 from infra.runs import list_contents
 from infra.runs import store as runs
 from infra.serving import display_metadata, list_query
@@ -22,31 +24,52 @@ from infra.serving.display_metadata import DisplayNames, offered_now
 from infra.serving.eligibility import Recipient
 from infra.serving.list_json import ListRequest, render
 from infra.serving.list_query import NO_ACTIVITY, PastRules, StoredList
-from recommender.policy.selection import EVERYTHING, Selection
+from infra.serving.online_model import ModelSource, OnlineModel
 
 
 def shown(
     session: Session,
     organisation_key: int,
     member_id: str,
-    *,
-    n: int,
-    now: datetime,
-    language: str | None = None,
-    selection: Selection = EVERYTHING,
-    rules: ListRules = DEFAULT_RULES,
+    request: ListRequest,
+    models: ModelSource | None = None,
 ) -> dict[str, Any]:
-    """Return a member's push list from the published run, as the service answers it.
+    """Return a member's push list as the service answers it: with models computed again after new events.
 
     Raises
     ------
     UnknownMemberError, NoPublishedRunError
     """
-    request = ListRequest(n, now, language, selection=selection, rules=rules)
-    lists = shown_many(session, organisation_key, [member_id], request)
-    if member_id not in lists:
-        raise catalog.unknown_member(member_id)
-    return lists[member_id]
+    stored = read(session, organisation_key, member_id, request)
+    if models is not None:
+        with suppress(ModelsGoneError):  # the service shows the list of the night then
+            model = models(session, runs.get(session, stored.run_key))
+            stored, _ = newest(session, model, organisation_key, stored, now=request.now)
+    names = display_metadata.current(session, organisation_key, sorted(stored.item_ids))
+    return parsed(stored, names, request)
+
+
+def read(session: Session, organisation_key: int, member_id: str, request: ListRequest) -> StoredList:
+    """Return a member's list of the published run.
+
+    Raises
+    ------
+    UnknownMemberError, NoPublishedRunError
+    """
+    times = request.rules.policy.fatigue_shown
+    stored = list_query.read(session, organisation_key, [member_id], shown_times=times).get(member_id)
+    return list_query.checked(stored, member_id)
+
+
+def newest(
+    session: Session, model: OnlineModel, organisation_key: int, stored: StoredList, *, now: datetime
+) -> tuple[StoredList, Interactions | None]:
+    """Return a list by all events until now, and the interactions it comes from; None where it stays the run's."""
+    if not stored.wants_personal or not model.is_outdated(stored.member_id, stored.event_digest, stored.deleted_topics):
+        return stored, None
+    interactions = model.interactions(session, organisation_key, stored.member_id, now=now)
+    online = model.recommend(interactions)
+    return stored._replace(strategy=online.strategy, entries=online.entries, generated_by="online"), interactions
 
 
 def shown_many(

@@ -1,6 +1,7 @@
 """Commands that make, show and explain lists: nightly, show, why."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,9 +29,7 @@ from jobs.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
-    from infra.serving.online_model import OnlineModel
+    from infra.serving.online_model import ModelSource
     from recommender.policy.selection import Selection
 
 FAULTS = {
@@ -41,6 +40,8 @@ FAULTS = {
     "failed_artefacts": "file of models cannot be saved: until a later run no list follows new events",
 }
 """Counts of a run that tell what a fault left out, in words."""
+NOT_GONE_BY = {"history": (), "segment": ("history", "order"), "popular": ("history", "order", "segment")}
+"""Parts of scores by strategy for which nothing is known of a member, or personalisation is off."""
 
 
 app = typer.Typer()
@@ -99,9 +100,13 @@ def show_command(
     topic: TopicOption = None,
     format: FormatOption = None,  # noqa: A002 - the name of the option
 ) -> None:
-    """Show a member's push list with a reason for every item."""
+    """Show a member's push list with a reason for every item.
+
+    It is the list that the service answers: after new events the one that is computed online.
+    """
     from infra.policy.required_entries import list_rules
     from infra.serving import push_lists
+    from infra.serving.list_json import ListRequest
     from recommender.policy.selection import EVERYTHING
 
     selection = _selection_of(minutes, max_minutes, topic, format)
@@ -113,16 +118,25 @@ def show_command(
     with options.session() as (session, key, settings):
         day = in_utc(as_of)
         if day is None:
-            rules, at = list_rules(settings), clock()
-            shown = push_lists.shown(
-                session, key, member, n=n, now=at, language=language, selection=selection, rules=rules
-            )
+            request = ListRequest(n, clock(), language, selection=selection, rules=list_rules(settings))
+            shown = push_lists.shown(session, key, member, request, _models_in(settings.artefacts_folder))
         else:
             shown = push_lists.archived(session, key, member, n=n, day=day.date(), language=language)
-    options.show(shown, lambda: _print_list(member, shown))
+    options.show(shown, lambda: _print_list(shown))
 
 
-def _print_list(member: str, shown: dict[str, Any]) -> None:
+def _models_in(folder: Path) -> "ModelSource":
+    from infra.serving.online_model import models_of
+
+    return lambda session, run: models_of(session, folder, run)
+
+
+def _title_of(shown: dict[str, Any]) -> str:
+    by = {"batch": "", "online": " · computed after new events"}[shown["generated_by"]]
+    return f"{shown['member_id']} · by {shown['strategy']}{by} · {shown['made_at']:%Y-%m-%d}"
+
+
+def _print_list(shown: dict[str, Any]) -> None:
     rows = [
         (
             item["rank"],
@@ -134,8 +148,7 @@ def _print_list(member: str, shown: dict[str, Any]) -> None:
         for item in shown["items"]
     ]
     if rows:
-        title = f"{member} · by {shown['strategy']} · {shown['made_at']:%Y-%m-%d}"
-        print_table(title, ["rank", "item", "format", "minutes", "why"], rows)
+        print_table(_title_of(shown), ["rank", "item", "format", "minutes", "why"], rows)
     else:
         echo_text(shown["empty"]["text"])
     for item in shown.get("due_left_out", ()):
@@ -169,16 +182,12 @@ def why_command(
     from infra.db.engine import snapshot
     from infra.explanations import explained_lists, list_changes
     from infra.serving.list_json import ListRequest
-    from infra.serving.online_model import models_of
 
     day, start = in_utc(as_of), in_utc(since)
     request = ListRequest(n, clock(), language)
     with options.engine() as (engine, settings), snapshot(engine) as session:
         key = organisations.key_of(session, settings.organisation)
-
-        def models(within: "Session", run: dict[str, Any]) -> "OnlineModel":
-            return models_of(within, settings.artefacts_folder, run)
-
+        models = _models_in(settings.artefacts_folder)
         if start is not None:
             compared = list_changes.changes_since(session, models, key, member, request, start.date())
             options.show(compared, lambda: _print_changes(compared))
@@ -192,8 +201,6 @@ def why_command(
 
 
 def _print_explained(shown: dict[str, Any]) -> None:
-    by = {"batch": "computed in the night", "online": "computed after new events"}[shown["generated_by"]]
-    title = f"{shown['member_id']} · by {shown['strategy']} · {by} · {shown['made_at']:%Y-%m-%d}"
     rows = [
         (
             item["rank"],
@@ -207,12 +214,13 @@ def _print_explained(shown: dict[str, Any]) -> None:
     if not rows:
         echo_text(shown["empty"]["text"])
         return
-    print_table(title, ["rank", "item", "score", "made of", "why"], rows)
+    print_table(_title_of(shown), ["rank", "item", "score", "made of", "why"], rows)
     typer.echo(
         "Small parts are left out; --json has all. Rules may place an item wherever its score is; its reason says so."
     )
-    if shown["strategy"] != "history":
-        typer.echo("The part `history` counts that there is no study to go by.")
+    parts = [item["breakdown"]["contributions"] for item in shown["items"] if item["breakdown"]]
+    if idle := [f"`{name}`" for name in NOT_GONE_BY[shown["strategy"]] if any(part[name] for part in parts)]:
+        typer.echo(f"There is nothing of the member to go by for {', '.join(idle)}: these parts count just that.")
     if not shown["reproduced"]:
         typer.echo("The events of today do not give this list any more: the scores are those by today's events.")
     if shown["filtered"]:
@@ -240,7 +248,7 @@ def _print_explained_item(shown: dict[str, Any], n: int) -> None:
     breakdown = shown["breakdown"]
     if breakdown is None:
         echo_text(title)
-        typer.echo("No model proposes it for this member." if shown["cause"] is None else "It is not ranked.")
+        typer.echo("No model proposes it for this member.")
         return
     parts = [(name, f"{value:+.5f}") for name, value in breakdown["contributions"].items()]
     print_table(title, ["part", "adds"], [*parts, ("score", f"{breakdown['score']:+.5f}")])
@@ -252,12 +260,11 @@ def _print_explained_item(shown: dict[str, Any], n: int) -> None:
 
 
 def _print_changes(compared: dict[str, Any]) -> None:
+    columns = ("change", "before", "after")
     rows = [
         (
             change["title"] or change["item_id"],
-            change["change"],
-            change["before"] or "-",
-            change["after"] or "-",
+            *(change[name] for name in columns),
             name_of("cause", change["cause"], "en"),
         )
         for change in compared["changes"]

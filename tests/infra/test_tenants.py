@@ -14,6 +14,7 @@ from infra.db.engine import transaction
 from infra.errors import NoPublishedRunError, UnknownMemberError
 from infra.runs import store as runs
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.ingest.doctor import examine
@@ -110,13 +111,16 @@ def test_the_same_member_has_another_list_in_each_organisation(
     with transaction(engine) as session:
         own, other = (
             push_lists.shown(
-                session, organisations.key_of(session, organisation_settings.organisation), "d1", n=100, now=now
+                session,
+                organisations.key_of(session, organisation_settings.organisation),
+                "d1",
+                ListRequest(n=100, now=now),
             )
             for organisation_settings in (bakers, settings)
         )
         similar = push_lists.similar(session, key, "v1", n=100, now=now)
         with pytest.raises(UnknownMemberError):
-            push_lists.shown(session, key, "c1", n=1, now=now)
+            push_lists.shown(session, key, "c1", ListRequest(n=1, now=now))
         with pytest.raises(UnknownMemberError):
             catalog.member(session, organisations.key_of(session, settings.organisation), "only-here")
     assert [(item["item_id"], item["title"]) for item in own["items"]] == [("v2", "Cake"), ("v3", "Rolls")]

@@ -14,6 +14,7 @@ from infra.db.engine import transaction
 from infra.delivery.payloads import lists_to_push
 from infra.runs import store as runs
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 
 Take = Callable[..., object]
 AT = "2026-03-02T01:40:00Z"
@@ -63,7 +64,7 @@ class Lists:
         """Return the list that `xuelu show` prints."""
         with transaction(self._engine) as session:
             key = organisations.key_of(session, "default")
-            return ids(push_lists.shown(session, key, "d1", n=100, now=self._now))
+            return ids(push_lists.shown(session, key, "d1", ListRequest(n=100, now=self._now)))
 
     def all(self) -> dict[str, list[str]]:
         """Return the lists by kind."""

@@ -12,6 +12,7 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.policy.entry_texts import OF_STUDY
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 
@@ -30,7 +31,7 @@ def pushed(engine: Engine, now: datetime) -> Shown:
     def shown() -> list[dict[str, Any]]:
         with transaction(engine) as session:
             key = organisations.key_of(session, "default")
-            items: list[dict[str, Any]] = push_lists.shown(session, key, "d1", n=100, now=now)["items"]
+            items: list[dict[str, Any]] = push_lists.shown(session, key, "d1", ListRequest(n=100, now=now))["items"]
         return items
 
     return shown

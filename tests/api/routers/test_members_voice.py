@@ -13,6 +13,7 @@ from infra.db.engine import transaction
 from infra.delivery.payloads import lists_to_push
 from infra.runs import store as runs
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 
 Doors = Callable[[], dict[str, list[str]]]
 
@@ -30,7 +31,7 @@ def doors(client: TestClient, engine: Engine, now: datetime) -> Doors:
             claim = {"organisation_key": key, "delivery_key": 1, "member_id": "d1"}
             claim["run_key"] = runs.latest(session, key)["run_key"]
             lists["pushed"] = lists_to_push(session, [claim], n=100, now=now)[1]
-            lists["on the command line"] = push_lists.shown(session, key, "d1", n=100, now=now)
+            lists["on the command line"] = push_lists.shown(session, key, "d1", ListRequest(n=100, now=now))
         doors = {name: [item["item_id"] for item in body["items"]] for name, body in lists.items()}
         return doors | {"rows": [item["item_id"] for row in rows for item in row["items"]]}
 

@@ -12,6 +12,7 @@ from infra.catalog import organisations, records
 from infra.catalog import store as catalog
 from infra.db.engine import transaction
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 
 Take = Callable[..., Any]
 
@@ -94,7 +95,7 @@ def test_from_that_day_the_requirements_of_the_new_role_hold_and_those_of_the_ol
     def required(at: datetime) -> list[tuple[str, str]]:
         with transaction(engine) as session:
             key = organisations.key_of(session, "default")
-            shown = push_lists.shown(session, key, "d9", n=9, now=at, language="en")["items"]
+            shown = push_lists.shown(session, key, "d9", ListRequest(n=9, now=at, language="en"))["items"]
         return [
             (item["item_id"], item["reason"]["code"])
             for item in shown

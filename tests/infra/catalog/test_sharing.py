@@ -16,6 +16,7 @@ from infra.db.engine import transaction
 from infra.errors import NotFoundError
 from infra.events import unresolved
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.nightly.night import nightly
@@ -124,7 +125,9 @@ def test_the_night_of_another_organisation_recommends_shared_items_until_their_o
     def offered() -> set[str]:
         with transaction(engine) as session:
             key = organisations.key_of(session, bakers.organisation)
-            return {item["item_id"] for item in push_lists.shown(session, key, "m3", n=10, now=now)["items"]}
+            return {
+                item["item_id"] for item in push_lists.shown(session, key, "m3", ListRequest(n=10, now=now))["items"]
+            }
 
     assert offered() == {"s1", "s2", "b1", "b2"}
     with transaction(engine) as session:

@@ -35,7 +35,7 @@ def shown(engine: Engine, now: datetime) -> Callable[..., list[str]]:
     """Return what shows the items of a member's list."""
 
     def of(member_id: str, *, at: datetime = now, n: int = 20) -> list[str]:
-        answer = of_organisation_in(engine, push_lists.shown, member_id, n=n, now=at)
+        answer = of_organisation_in(engine, push_lists.shown, member_id, ListRequest(n=n, now=at))
         return [item["item_id"] for item in answer["items"]]
 
     return of
@@ -57,7 +57,7 @@ def test_a_pin_is_on_top_for_its_audience_alone_and_says_so(
 
     assert shown("d1") == ["o1", "new", *(item for item in drivers if item not in {"o1", "new"})]
     assert shown("c1") == clerks
-    answer = of_organisation_in(engine, push_lists.shown, "d1", n=2, now=now, language="zh-CN")
+    answer = of_organisation_in(engine, push_lists.shown, "d1", ListRequest(n=2, now=now, language="zh-CN"))
     assert [item["reason"]["text"] for item in answer["items"]] == ["您的组织为您选定"] * 2
     assert [item["reason"]["code"] for item in anonymous(engine, now, "83")[:2]] == ["pinned"] * 2
     session = anonymous(engine, now, "83", SessionStep("v1", "completed"))

@@ -13,6 +13,7 @@ from infra.delivery import payloads
 from infra.policy import devices
 from infra.runs import store as runs
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 from tests.conftest import Take
 
 EVENT = "event_id,member_id,item_id,verb,occurred_at\n"
@@ -26,7 +27,7 @@ def shown(engine: Engine, now: datetime) -> Callable[[str], list[str]]:
     def of(member_id: str) -> list[str]:
         with transaction(engine) as session:
             key = organisations.key_of(session, "default")
-            items: list[dict[str, Any]] = push_lists.shown(session, key, member_id, n=20, now=now)["items"]
+            items: list[dict[str, Any]] = push_lists.shown(session, key, member_id, ListRequest(n=20, now=now))["items"]
         return [item["item_id"] for item in items]
 
     return of

@@ -18,6 +18,7 @@ from infra.policy import fatigue
 from infra.policy.required_entries import ListRules
 from infra.runs import store as runs
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
@@ -36,7 +37,7 @@ def shown(engine: Engine, now: datetime) -> Callable[..., list[str]]:
     def of(member_id: str, *, at: datetime = now) -> list[str]:
         with transaction(engine) as session:
             key = organisations.key_of(session, "default")
-            answer = push_lists.shown(session, key, member_id, n=20, now=at, rules=RULES)
+            answer = push_lists.shown(session, key, member_id, ListRequest(n=20, now=at, rules=RULES))
         return [item["item_id"] for item in answer["items"]]
 
     return of

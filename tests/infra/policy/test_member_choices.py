@@ -16,7 +16,7 @@ from infra.db.engine import transaction
 from infra.errors import NotFoundError, UnknownMemberError
 from infra.policy import member_choices
 from infra.serving import push_lists
-from infra.serving.list_json import rows_json
+from infra.serving.list_json import ListRequest, rows_json
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from recommender.policy.required import placed
@@ -41,7 +41,7 @@ def shown(of_organisation: Callable[..., Any], now: datetime) -> Callable[..., d
     """Return what shows the items of a member's list, each with the code of its reason."""
 
     def of(member_id: str) -> dict[str, str]:
-        answer = of_organisation(push_lists.shown, member_id, n=20, now=now)
+        answer = of_organisation(push_lists.shown, member_id, ListRequest(n=20, now=now))
         return {item["item_id"]: item["reason"]["code"] for item in answer["items"]}
 
     return of
@@ -85,7 +85,7 @@ def test_saved_items_have_a_row_hold_without_personalisation_and_stay_on_past_li
     take("members", f"member_id,personalised,less_topics\nd1,false,{'safety'}\n")
     of_organisation(member_choices.save, "d1", saved, now=now - timedelta(hours=1))
     assert shown("d1")[saved] == "saved"
-    body = orjson.dumps(of_organisation(push_lists.shown, "d1", n=20, now=now, language="zh-CN"))
+    body = orjson.dumps(of_organisation(push_lists.shown, "d1", ListRequest(n=20, now=now, language="zh-CN")))
     [row] = [row for row in orjson.loads(rows_json(body, 3))["rows"] if row["code"] == "saved"]
     assert (row["title"], [item["item_id"] for item in row["items"]]) == ("稍后学习", [saved])
 

@@ -11,6 +11,7 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.policy.required_entries import ListRules
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 from infra.settings.policy import PolicySettings
 
 Take = Callable[..., Any]
@@ -25,7 +26,7 @@ def shown(engine: Engine, now: datetime) -> Callable[[], dict[str, Any]]:
         rules = ListRules(PolicySettings(fatigue_shown=1))
         with transaction(engine) as session:
             key = organisations.key_of(session, "default")
-            return push_lists.shown(session, key, "private", n=100, now=now, rules=rules)
+            return push_lists.shown(session, key, "private", ListRequest(n=100, now=now, rules=rules))
 
     return of
 

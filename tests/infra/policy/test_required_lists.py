@@ -12,6 +12,7 @@ from infra.db.engine import transaction
 from infra.events import retention
 from infra.policy.required_entries import ListRules
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
@@ -32,7 +33,7 @@ def shown(engine: Engine, now: datetime) -> Shown:
         with transaction(engine) as session:
             key = organisations.key_of(session, "default")
             rules = ListRules(PolicySettings(required_share=share))
-            answer = push_lists.shown(session, key, member_id, n=n, now=at, language="en", rules=rules)
+            answer = push_lists.shown(session, key, member_id, ListRequest(n=n, now=at, language="en", rules=rules))
         return [(item["item_id"], item["reason"]["text"]) for item in answer["items"]]
 
     return of
@@ -78,7 +79,10 @@ def test_what_cannot_wait_is_taken_first_within_a_time_and_named_where_it_does_n
         with transaction(engine) as session:
             key = organisations.key_of(session, "default")
             return push_lists.shown(
-                session, key, "d1", n=9, now=now, language="en", selection=Selection(minutes, topics=topics)
+                session,
+                key,
+                "d1",
+                ListRequest(n=9, now=now, language="en", selection=Selection(minutes, topics=topics)),
             )
 
     short, whole = within(12), within(25)

@@ -13,6 +13,7 @@ from infra.db.engine import transaction
 from infra.reports import analytics
 from infra.reports.push_rates import Slice
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 from infra.training.data import load_interactions
 
 Take = Callable[..., object]
@@ -143,7 +144,9 @@ def test_what_a_member_finished_or_dismissed_is_gone_from_the_next_list(
 ) -> None:
     def shown() -> list[str]:
         with transaction(engine) as session:
-            push_list = push_lists.shown(session, organisations.key_of(session, "default"), "c1", n=5, now=now)
+            push_list = push_lists.shown(
+                session, organisations.key_of(session, "default"), "c1", ListRequest(n=5, now=now)
+            )
         return [item["item_id"] for item in push_list["items"]]
 
     first, second, *others = shown()

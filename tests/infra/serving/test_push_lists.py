@@ -51,7 +51,9 @@ def shown(engine: Engine, now: datetime) -> Shown:
     ) -> dict[str, Any]:
         with transaction(engine) as session:
             key = organisations.key_of(session, "default")
-            return push_lists.shown(session, key, member_id, n=n, now=now, language=language, selection=selection)
+            return push_lists.shown(
+                session, key, member_id, ListRequest(n=n, now=now, language=language, selection=selection)
+            )
 
     return of
 
@@ -285,7 +287,10 @@ def test_the_service_answers_what_a_session_reads(
     member_ids = ["d1", "d3", "d4", "c1", "late", "unknown", "private", "new-driver"]
     bodies = asyncio.run(answered(member_ids))
     with transaction(engine) as session:
-        shown = [push_lists.shown(session, 1, member_id, n=10, now=now, language=language) for member_id in member_ids]
+        shown = [
+            push_lists.shown(session, 1, member_id, ListRequest(n=10, now=now, language=language))
+            for member_id in member_ids
+        ]
     assert [orjson.loads(body) for body in bodies] == [
         {**row, "made_at": f"{row['made_at']:%Y-%m-%dT%H:%M:%SZ}"} for row in shown
     ]

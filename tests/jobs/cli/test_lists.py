@@ -191,7 +191,7 @@ def test_why_shows_what_scores_are_made_of_and_what_is_left_out(xuelu: Run, cour
     assert out == xuelu("why", "d1", "-n", 3, "--language", "en").out
     assert "not on the list" in out
     assert "The member has studied it." in out
-    no_study = "The part `history` counts that there is no study to go by."
+    no_study = "nothing of the member to go by for"
     assert no_study not in out
     assert no_study in xuelu("why", "private", "-n", 3).out
     item_explanation = xuelu("why", "d1", first["item_id"]).out
@@ -206,3 +206,20 @@ def test_why_shows_what_scores_are_made_of_and_what_is_left_out(xuelu: Run, cour
     assert "leave out the item" in xuelu("why", "d1", "v5", "--since", "2026-03-02").complaint
     assert "no item 'nothing'" in xuelu("why", "d1", "nothing").complaint
     assert "no lists of a night up to 2020" in xuelu("why", "d1", "--as-of", "2020-01-01").complaint
+
+
+@ON_SQLITE
+@pytest.mark.usefixtures("couriers")
+def test_show_gives_the_list_after_new_events_and_without_models_that_of_the_night(xuelu: Run, tmp_path: Path) -> None:
+    assert xuelu("nightly", "--as-of", "2026-03-02").status == 0
+    before, events = xuelu("show", "d1", "--json").json, tmp_path / "events.csv"
+    first = before["items"][0]["item_id"]
+    events.write_text(f"member_id,item_id,verb,occurred_at\nd1,{first},completed,2026-03-02T01:40:00Z\n")
+    assert xuelu("ingest", "events", events).status == 0
+    shown, why = (xuelu(name, "d1", "--json").json for name in ("show", "why"))
+    assert (before["generated_by"], shown["generated_by"]) == ("batch", "online")
+    assert shown["items"] == [{key: item[key] for key in item if key != "breakdown"} for item in why["items"]]
+    assert "by history · computed after new events" in xuelu("show", "d1").out
+    for artefact in tmp_path.rglob("online_model.artefact"):
+        artefact.unlink()
+    assert xuelu("show", "d1", "--json").json["generated_by"] == "batch", "as the service does"

@@ -17,6 +17,7 @@ from infra.db.engine import transaction
 from infra.runs import list_contents
 from infra.runs import store as runs
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from tests.conftest import ON_SQLITE, Take
@@ -148,7 +149,10 @@ def test_the_list_of_a_past_night_stays_the_same_bytes(
             assert shown == [
                 (entry["item_id"], entry["reason"]["code"], entry["reason"]["arguments"]) for entry in entries[:10]
             ]
-        assert orjson.loads(before["d1"])["items"] == push_lists.shown(session, key, "d1", n=10, now=now)["items"]
+        assert (
+            orjson.loads(before["d1"])["items"]
+            == push_lists.shown(session, key, "d1", ListRequest(n=10, now=now))["items"]
+        )
     take("items", "item_id,title,hidden\nv1,Another title,true\nv4,Renamed,\nnew,,true\n")
     take("members", "member_id,language\nd1,en\n")
     take("events", "member_id,item_id,verb,occurred_at\nd1,v4,completed,2026-03-02T09:00:00Z\n")

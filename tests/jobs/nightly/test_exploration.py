@@ -13,6 +13,7 @@ from infra.policy.entry_texts import listed_items
 from infra.reports.experiment_effects import explored_lists
 from infra.runs.list_contents import lists_of
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 from infra.serving.online_model import models_of
 from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
@@ -55,7 +56,7 @@ def test_a_night_an_incremental_one_and_the_service_explore_alike(
         member_id = min(tried)
         model = models_of(session, settings.artefacts_folder, run)
         online = model.recommend(model.interactions(session, key, member_id, now=now))
-        shown = push_lists.shown(session, key, member_id, n=20, now=now, language="en")
+        shown = push_lists.shown(session, key, member_id, ListRequest(n=20, now=now, language="en"))
     assert orjson.loads(online.entries) == entries[member_id]
     assert {"Something different to try"} <= {item["reason"]["text"] for item in shown["items"]}
     assert not any("propensity" in item for item in shown["items"])

@@ -14,6 +14,7 @@ from infra.db.engine import FAULTS, transaction
 from infra.errors import UnknownOrganisationError
 from infra.runs import store as runs
 from infra.serving import push_lists
+from infra.serving.list_json import ListRequest
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from jobs.progress import STEPS, StepProgress
@@ -63,7 +64,9 @@ def listed(engine: Engine, member_id: str, now: datetime) -> list[str]:
     """Return the items of a member's list."""
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
-        return [item["item_id"] for item in push_lists.shown(session, key, member_id, n=100, now=now)["items"]]
+        return [
+            item["item_id"] for item in push_lists.shown(session, key, member_id, ListRequest(n=100, now=now))["items"]
+        ]
 
 
 def test_a_night_publishes_a_list_for_every_member_and_one_for_anyone(
@@ -229,7 +232,7 @@ def test_a_member_who_switched_personalisation_off_gets_what_is_popular(
     nightly(couriers, settings, now=now)
     with transaction(couriers) as session:
         key = organisations.key_of(session, "default")
-        push_list = push_lists.shown(session, key, "private", n=100, now=now)
+        push_list = push_lists.shown(session, key, "private", ListRequest(n=100, now=now))
     assert push_list["strategy"] == "popular"
     assert not {item["reason"]["code"] for item in push_list["items"]} & {"because_finished", "because_studied"}
 
@@ -260,7 +263,10 @@ def test_an_organisations_own_roles_make_its_segments(
     take("events", "member_id,item_id,verb,occurred_at\n" + log)
     nightly(engine, settings, now=now)
     with transaction(engine) as session:
-        firsts = [push_lists.shown(session, key, name, n=1, now=now)["items"][0] for name in ("new-rider", "new-desk")]
+        firsts = [
+            push_lists.shown(session, key, name, ListRequest(n=1, now=now))["items"][0]
+            for name in ("new-rider", "new-desk")
+        ]
     assert [(first["item_id"], first["reason"]["text"]) for first in firsts] == [
         ("a", "Fits riders"),
         ("b", "Fits desk"),
