@@ -116,7 +116,10 @@ def newcomers(settings: Settings, read: training_data.TrainingData, folder: Path
         },
     }
     ideal = best(interactions, asked, own, may)
-    figures: dict[str, Any] = {"members": len(asked), "ranking": learned_ranking.check(pipeline)["state"]}
+    figures: dict[str, Any] = {
+        "members": len(asked),
+        "ranking": learned_ranking.check(pipeline, read.n_events)["state"],
+    }
     for gain, truth, top in (("own", own, ideal), ("segment", segment, lists_of["oracle"])):
         ndcg = {name: ndcg_of(listed, truth, top, asked) for name, listed in lists_of.items()}
         figures[f"ndcg_by_{gain}_interest"] = {name: round(value, 4) for name, value in ndcg.items()}

@@ -68,8 +68,9 @@ def demo(folder: Path, *, serve: bool) -> int:
     typer.echo("\nThe last one with twelve minutes on the bus:")
     if status := _run("show", member_id, "--minutes", "12", *options):
         return status
+    program = os.path.relpath(Path(sys.executable).with_name("xuelu"))
+    typer.echo(f"\nThe required study of which the night warns, by unit: {program} coverage --config {config}")
     if not serve:
-        program = os.path.relpath(Path(sys.executable).with_name("xuelu"))
         typer.echo(
             f"\nTo go on:\n  {program} serve --config {config}  serves these lists\n"
             f"  {program} why {member_id} --config {config}  shows what each score is made of"

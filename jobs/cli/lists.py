@@ -71,14 +71,14 @@ def nightly_command(
     if options.json:
         print_json({name: run[name] for name in ("run_id", "status", "as_of", "made_at", "counts", "checks")})
     else:
-        lists = max(0, run["counts"]["lists"] - 1)
+        lists, anyone = max(0, run["counts"]["lists"] - 1), " and for anyone new" * (run["counts"]["lists"] > 0)
         moment = f"{run['as_of']:%Y-%m-%d %H:%M} UTC"
         for check in (row for row in run["checks"] if row["passed"] is None):
             echo_text(f"warning of the check {check['name']!r}: {check['detail']}")
         for name, description in FAULTS.items():
             if number := run["counts"].get(name):
                 typer.echo(f"warning: {number:,} {description}; the log on standard error says why")
-        typer.echo(f"run {run['run_id']} is {run['status']}: lists for {lists:,} members as of {moment}")
+        typer.echo(f"run {run['run_id']} is {run['status']}: lists for {lists:,} members{anyone} as of {moment}")
         for check in failed:
             echo_text(f"held back because this does not hold: {check['name']} ({check['detail']})")
     if failed or "failed_artefacts" in run["counts"]:

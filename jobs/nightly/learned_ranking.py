@@ -203,17 +203,19 @@ def _running_hash(log: Log, item_hashes: NDArray[np.uint64]) -> NDArray[np.uint6
     return np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(hashed, dtype=np.uint64)])
 
 
-def check(pipeline: Pipeline) -> dict[str, Any]:
+def check(pipeline: Pipeline, n_events: int) -> dict[str, Any]:
     """Return the run's check of its ranking, with ``state``: ``prior``, ``mixed`` or ``learned``.
 
     Only a learned ranking passes; the other states warn (``passed`` is None) and hold no run back. By another objective
     than items begun the items counted are those with an outcome of it; the prior is still one of items begun.
+    ``n_events`` are stored, whether they count or not.
     """
     ranker = pipeline.ranker
     state = ranker.state if ranker else "prior"
     facts: dict[str, Any] = {"positives": 0, "enough": LEARNED_POSITIVES, "prior_weight": 1.0, "counted": ""}
     if ranker is None:
-        detail = "nothing was studied yet, so lists show the newest items first"
+        stored = f": {n_events:,} events are stored, but none of unknown members or items counts (`xuelu doctor`)"
+        detail = f"nothing was studied yet{stored if n_events else ''}, so lists show the newest items first"
     else:
         weights = {name: weight for name, weight in ranker.objective.items() if weight}
         by_others = weights.keys() - BEGAN_ALONE.keys()
@@ -223,7 +225,10 @@ def check(pipeline: Pipeline) -> dict[str, Any]:
         detail = f"learned from {ranker.n_positives:,} items that members studied next in past nights{counted}"
         if state != "learned":
             weight = f"{ranker.prior_weight:.0%}"
-            detail += f"; below {LEARNED_POSITIVES:,} the ranking that ships with xuelu counts too, by {weight}"
+            detail += (
+                f"; until there are {LEARNED_POSITIVES:,} the ranking that ships with xuelu counts too, now by {weight}"
+            )
+            detail += "; nothing is to be done: each night learns from more"
         facts |= {"positives": ranker.n_positives, "prior_weight": ranker.prior_weight}
         facts |= {"counted": " ".join(f"{name}={each:g}" for name, each in weights.items()) if by_others else ""}
     passed = True if state == "learned" else None

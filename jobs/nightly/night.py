@@ -80,7 +80,7 @@ def _steps(run: RunInProgress, settings: Settings) -> dict[str, Any]:
     model = _with_variants(run, data, interactions, lists.model_of(settings, data, interactions, ranked, reused))
     data = data.without_events()
     computed = run.step("lists", lambda: lists.make_lists(run.engine, model, data, interactions, reused))
-    checks.append(learned_ranking.check(ranked))
+    checks.append(learned_ranking.check(ranked, data.n_events))
     # A run that is resumed is checked again: by the limits and beside the run that hold then.
     gated = run.step("gate", lambda: check(run, data, interactions, computed, checks), save=False)
     finished = publish(run, data, interactions, computed, gated, reused)

@@ -12,6 +12,7 @@ from jobs.cli.terminal import (
     Options,
     clock,
     command,
+    echo_warning,
     print_json,
     print_rows,
     print_table,
@@ -34,6 +35,8 @@ ReportOption = Annotated[
     Path | None, file_option(text="File for a report as one HTML page; `xuelu report` writes it in Chinese too.")
 ]
 METRICS = ("recall", "ndcg", "hit_rate", "coverage")
+MIN_LISTS = 30
+"""Lists of a part below which a warning says that its figures mean little."""
 app = typer.Typer()
 
 
@@ -83,9 +86,22 @@ def backtest_command(
     for part in ("warm", "cold"):
         shown = [row for row in rows if row["slice"] == part]
         if shown:
-            days = "1 day" if horizon_days == 1 else f"{horizon_days} days"
-            title = f"{part}: {shown[0]['lists']:,} lists of {k}, {first} to {last}, evaluated on the {days} after each"
+            lists, days = _counted(shown[0]["lists"], "list"), _counted(horizon_days, "day")
+            title = f"{part}: {lists} of {k}, {first} to {last}, evaluated on the {days} after each"
             print_table(title, ["model", *METRICS, "NDCG, 95 %"], [_cells(row) for row in shown])
+            if shown[0]["lists"] < MIN_LISTS:
+                echo_warning(
+                    f"{lists} {part}: below {MIN_LISTS} neither figures nor intervals mean much; take more days"
+                )
+
+
+def _counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> _counted(1, "list"), _counted(1200, "list")
+    ('1 list', '1,200 lists')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _cells(row: dict[str, Any]) -> list[object]:

@@ -29,7 +29,7 @@ def test_a_night_says_what_it_published(xuelu: Run) -> None:
     answer = xuelu("nightly", "--as-of", "2026-03-02T01:30:00")
     assert answer.status == 0
     assert "\nrun " in answer.out
-    assert answer.out.endswith(" is published: lists for 23 members as of 2026-03-02 01:30 UTC\n")
+    assert answer.out.endswith(" is published: lists for 23 members and for anyone new as of 2026-03-02 01:30 UTC\n")
 
 
 @ON_SQLITE
