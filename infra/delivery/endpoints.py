@@ -93,11 +93,11 @@ def rotate_secret(
             cipher.decrypt(stored)
         except SettingsError as error:
             raise EndpointError(f"the endpoint was not added: {error}") from error
-    session.execute(delete(endpoint_secrets).where(of_endpoint, endpoint_secrets.c.expires_at <= now))
     current = and_(
         of_endpoint, or_(endpoint_secrets.c.expires_at.is_(None), endpoint_secrets.c.expires_at > now + overlap)
     )
     session.execute(update(endpoint_secrets).where(current).values(expires_at=now + overlap))
+    session.execute(delete(endpoint_secrets).where(of_endpoint, endpoint_secrets.c.expires_at <= now))
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
     row = {"organisation_key": endpoint["organisation_key"], "endpoint_key": endpoint["endpoint_key"]}
     session.execute(insert(endpoint_secrets).values(**row, encrypted_secret=cipher.encrypt(secret)))

@@ -84,6 +84,13 @@ def test_secrets_are_encrypted_and_older_ones_hold_for_the_overlap(do: Do, engin
     assert len(stored) == 2  # what holds no more is gone
     assert not {first, second, third} & set(stored)
     assert all(secret.startswith("whsec_") for secret in (first, second, third))
+    other = SecretCipher("another key of more than thirty-two characters")
+
+    def rotate_at_once(session: Session, _: int) -> int:
+        endpoints.rotate_secret(session, endpoint, other, overlap=timedelta(0), now=now + 3 * HOUR)
+        return endpoints.reencrypt_secrets(session, other, other)
+
+    assert do(rotate_at_once) == 1, "no secret of a key that was lost stays behind"
 
 
 def test_a_removed_endpoint_leaves_no_secret(do: Do, engine: Engine, now: datetime) -> None:
