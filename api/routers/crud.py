@@ -217,14 +217,14 @@ class BulkRequest:
         if content.count(b"\n") > MAX_BULK_LINES:
             raise BodyTooLargeError(f"the body has more than {MAX_BULK_LINES:,} lines; send it in parts")
         with temporary_file(content) as path:
-            file = ImportFile(path, kind, name="the body", file_format=file_format)
+            file = ImportFile(path, kind, name=import_log.BODY, file_format=file_format)
             importer = Importer(
                 self.session, caller.organisation_key, file, now=self.now, timezone=self.settings.timezone
             )
             try:
                 importer.run(max_reject_share=self.settings.max_reject_share, reject=rejects.append, see="errors")
             except FileUnreadableError as error:
-                raise FileUnreadableError(str(error).replace(str(path), "the body")) from error
+                raise FileUnreadableError(str(error).replace(str(path), import_log.BODY)) from error
             except ImportRefusedError as error:
                 error.errors = _first_rejects(rejects)
                 raise

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Engine, delete, func, insert, select, update
+from sqlalchemy import Engine, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from infra.catalog import organisations
@@ -19,6 +19,8 @@ from infra.db.engine import transaction
 from infra.errors import NotFoundError
 from infra.ingest import rejects
 
+BODY: Final = "the body"
+"""Name of the body of a request in the log: each is a file of its own."""
 LINES: Final = ("rows", "stored", "duplicates", "rejected")
 """Counts of the lines of a file."""
 
@@ -87,7 +89,8 @@ def entry(engine: Engine, organisation_key: int, counts: ImportCounts, *, now: d
 def totals(session: Session, organisation_key: int) -> dict[str, Any]:
     """Return lines, rejects and duplicates over the newest import of each file, by kind and name, and the reasons."""
     of_organisation = imports.c.organisation_key == organisation_key
-    newest = select(func.max(imports.c.import_key)).where(of_organisation).group_by(imports.c.kind, imports.c.file_name)
+    file = imports.c.kind, imports.c.file_name, case((imports.c.file_name == BODY, imports.c.import_key))
+    newest = select(func.max(imports.c.import_key)).where(of_organisation).group_by(*file)
     rows = session.execute(select(imports).where(imports.c.import_key.in_(newest))).mappings().all()
     reasons: Counter[str] = Counter()
     for row in rows:

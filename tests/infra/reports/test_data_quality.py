@@ -13,6 +13,7 @@ from infra.catalog import organisations, taxonomies
 from infra.db.core_tables import items
 from infra.db.engine import transaction
 from infra.errors import ImportRefusedError
+from infra.ingest import import_log
 from infra.reports import data_quality
 
 Take = Callable[..., object]
@@ -109,12 +110,14 @@ def test_rejects_are_summed_by_reason_over_the_newest_import_of_each_file(
     with pytest.raises(ImportRefusedError):
         take("members", again)
     again.write_text("member_id,role\nm2,83\nm3,82 3\nm3,41\n", encoding="utf-8")
-    for _ in range(2):
-        take("members", again, max_reject_share=1.0)
+    body = tmp_path / import_log.BODY
+    body.write_text("member_id,role\nm2,83\nm3,41 4\n", encoding="utf-8")
+    for path in (again, again, body, body):
+        take("members", path, max_reject_share=1.0)
     figures = measure()
     assert figures["rejects_by_reason"] == {
-        "role: unknown code": 4,
+        "role: unknown code": 6,
         "member_id: longer than 255 characters": 1,
     }
-    assert list(figures["rejects_by_reason"].values()) == [4, 1]
-    assert (figures["rejects"], figures["imported_lines"], figures["members"]) == (5, 8, 3)
+    assert list(figures["rejects_by_reason"].values()) == [6, 1]
+    assert (figures["rejects"], figures["imported_lines"], figures["members"]) == (7, 12, 3)
