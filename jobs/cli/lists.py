@@ -270,7 +270,8 @@ def _print_changes(compared: dict[str, Any]) -> None:
         for change in compared["changes"]
     ]
     before, after = (f"{compared[name]['as_of']:%Y-%m-%d %H:%M} UTC" for name in ("before", "after"))
-    title = f"{compared['member_id']} · list by events until {before} and until {after}"
+    until = f"until {before}" if before == after else f"until {before} and until {after}"
+    title = f"{compared['member_id']} · list by events {until}"
     if rows:
         print_table(title, ["item", "change", "rank", "rank now", "because of"], rows)
     else:
