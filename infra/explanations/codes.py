@@ -47,8 +47,7 @@ def chinese_detail(check: Mapping[str, Any]) -> str | None:
     >>> chinese_detail(check), chinese_detail(check | {"facts": {}})
     ('2 项内容不可用。', None)
     """
-    name = " ".join(check[part] for part in ("name", "state") if part in check)
-    text = check_details().get(name)
     with suppress(LookupError, TypeError, ValueError):  # another version stored other facts
-        return text.format(**check["facts"]) if text else None
+        parts = (check["name"], check.get("state"), check["facts"].get("case"))
+        return check_details()[" ".join(filter(None, parts))].format(**check["facts"])
     return None

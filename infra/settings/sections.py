@@ -9,9 +9,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
     model_validator,
 )
 
@@ -20,7 +17,10 @@ from content_catalog.schema import HOURS
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[float, Field(gt=0, le=36_500)]
 WholeDays = Annotated[int, Field(ge=1, le=36_500)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Amount = Annotated[float, Field(ge=0, le=1_000_000)]
+PositiveAmount = Annotated[float, Field(gt=0, le=1_000_000)]
+Wait = Annotated[float, Field(ge=0, le=604_800)]
 Places = Annotated[int, Field(ge=1, le=100)]
 """Places of a list, or the rank of one."""
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
@@ -44,6 +44,17 @@ def _origin(origin: str) -> str:
 
 
 Origin = Annotated[str, AfterValidator(_origin)]
+WEB_ADDRESS: Final = re.compile(r"(https?://[^\s/?#@\\]+(/[^\s?#\\]*)?)?")
+
+
+def _web_address(address: str) -> str:
+    """Return an address that paths can be put behind, or none."""
+    if WEB_ADDRESS.fullmatch(address) is None:
+        raise ValueError("must be an address such as https://xuelu.example, without user, query and fragment")
+    return address
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
 class SettingsSection(BaseModel):
@@ -55,46 +66,46 @@ class SettingsSection(BaseModel):
 class WeightSettings(SettingsSection):
     """Weights of study events."""
 
-    half_life_days: PositiveFloat = 90.0
+    half_life_days: Days = 90.0
     """The weight of an interaction halves after this many days."""
-    item_time_cap: float = Field(default=2.0, ge=1)
+    item_time_cap: float = Field(default=2.0, ge=1, le=1_000_000)
     """Study time of an item counts up to this multiple of its duration."""
-    unknown_item_cap_seconds: PositiveFloat = 14_400.0
+    unknown_item_cap_seconds: PositiveAmount = 14_400.0
     """Study time of an item whose duration is not known counts up to this many seconds."""
-    member_cap: PositiveFloat = 20.0
+    member_cap: PositiveAmount = 20.0
     """The summed weight of one member in any popularity or co-occurrence figure is at most this."""
 
 
 class ModelSettings(SettingsSection):
     """Models, and the lists made by them."""
 
-    popularity_half_life_days: PositiveFloat = 7.0
+    popularity_half_life_days: Days = 7.0
     """Popularity of an item halves after this many days."""
-    segment_half_life_days: PositiveFloat = 14.0
+    segment_half_life_days: Days = 14.0
     """Popularity within a role and industry halves after this many days."""
-    segment_shrinkage: NonNegativeFloat = 20.0
+    segment_shrinkage: Amount = 20.0
     """Weight a role and industry needs before its own figures outweigh those of its parent."""
-    neighbours_per_item: Count = 100
+    neighbours_per_item: int = Field(default=100, ge=1, le=10_000)
     """Similar items kept for each item."""
-    neighbour_shrinkage: NonNegativeFloat = 5.0
+    neighbour_shrinkage: Amount = 5.0
     """Weight two items need in common before their similarity counts fully."""
-    als_factors: Count = 8
+    als_factors: int = Field(default=8, ge=1, le=1_000)
     """Factors of the ALS model."""
-    als_iterations: Count = 15
+    als_iterations: int = Field(default=15, ge=1, le=1_000)
     """Passes of the ALS model over the data."""
-    als_regularization: NonNegativeFloat = 5.0
+    als_regularization: Amount = 5.0
     """Regularization of the ALS model."""
-    als_alpha: PositiveFloat = 3.0
+    als_alpha: PositiveAmount = 3.0
     """Confidence per unit of weight in the ALS model."""
-    ease_regularization: PositiveFloat = 100.0
+    ease_regularization: PositiveAmount = 100.0
     """Regularization of the EASE model."""
     retrieval_depth: int = Field(default=60, ge=1, le=1_000)
     """Candidates each model proposes for a member."""
     list_length: Places = 20
     """Items of a push list."""
-    seed: NonNegativeInt = 0
+    seed: int = Field(default=0, ge=0, le=2_147_483_647)
     """Seed of every random number of a night."""
-    threads: NonNegativeInt = 0
+    threads: int = Field(default=0, ge=0, le=1_024)
     """Threads used for fitting; 0 means all cores."""
     extra: tuple[str, ...] = ()
     """Own models as `MODULE:CLASS`, named as their classes."""
@@ -117,28 +128,28 @@ class RankerSettings(SettingsSection):
     """Most lists of one night that become training examples."""
     max_interactions: Count = 10_000_000
     """Most interactions before the nights learned from, summed: bounds the time of training."""
-    max_iter: Count = 100
+    max_iter: int = Field(default=100, ge=1, le=10_000)
     """Most trees of the ranker."""
     max_leaf_nodes: int = Field(default=15, ge=2, le=1_000)
     """Most leaves of a tree."""
-    learning_rate: PositiveFloat = 0.08
+    learning_rate: float = Field(default=0.08, gt=0, le=1)
     """Weight with which each tree is added."""
     min_samples_leaf: Count = 60
     """Fewest candidates in a leaf."""
-    l2_regularization: NonNegativeFloat = 5.0
+    l2_regularization: Amount = 5.0
     """L2 regularization of the leaves' values."""
 
 
 class ObjectiveSettings(SettingsSection):
     """Weights of the outcomes by which the ranker learns, and lists are judged in backtests and searches."""
 
-    began: NonNegativeFloat = 1.0
+    began: Amount = 1.0
     """Weight of items that a member began next."""
-    completed: NonNegativeFloat = 0.0
+    completed: Amount = 0.0
     """Weight of those completed within a week."""
-    passed: NonNegativeFloat = 0.0
+    passed: Amount = 0.0
     """Weight of those passed within a week."""
-    returned: NonNegativeFloat = 0.0
+    returned: Amount = 0.0
     """Weight of those whose member came back in the next week."""
 
     @model_validator(mode="after")
@@ -174,7 +185,7 @@ class NightlySettings(SettingsSection):
     """Largest mean share of a list that may be other items than the night before."""
     max_event_loss: Share = 0.1
     """Largest share of the events known the night before that may be missing."""
-    holdout_nights: NonNegativeInt = 7
+    holdout_nights: int = Field(default=7, ge=0, le=365)
     """Latest nights on which the ranking is compared with the served one; 0: none."""
     max_quality_loss: Share = 0.1
     """Largest share of the served ranking's NDCG that may be lost on them."""
@@ -194,27 +205,19 @@ class DeliverySettings(SettingsSection):
     """Local hours open for pushes to members whose habits are not known."""
     quiet_hours: str = Field(default="22:00-08:00", pattern=HOURS)
     """Local hours without pushes, unless a member has set its own."""
-    max_per_day: NonNegativeInt = 1
+    max_per_day: int = Field(default=1, ge=0, le=1_000)
     """Most pushes to a member on one local date, over all endpoints."""
-    max_per_week: NonNegativeInt = 5
+    max_per_week: int = Field(default=5, ge=0, le=1_000)
     """Most pushes to a member on any seven dates in a row, over all endpoints."""
     list_length: Places = 10
     """Most items of a push."""
-    max_body_bytes: int = Field(default=20_000, ge=1_000)
+    max_body_bytes: int = Field(default=20_000, ge=1_000, le=100_000_000)
     """A larger body is sent without its items, with a link to them."""
-    public_url: str = ""
+    public_url: WebAddress = ""
     """Address of the service that such links begin with."""
     timeout_seconds: float = Field(default=15.0, gt=0, le=3_600)
     """A receiver that takes longer has failed."""
-    retry_seconds: tuple[Annotated[float, Field(ge=0, le=604_800)], ...] = (
-        5.0,
-        60.0,
-        300.0,
-        1_800.0,
-        3_600.0,
-        7_200.0,
-        14_400.0,
-    )
+    retry_seconds: tuple[Wait, ...] = (5.0, 60.0, 300.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0)
     """Wait before each retry, give or take a fifth. After the last one has failed the push is dead."""
     concurrency: int = Field(default=50, ge=1, le=1_000)
     """Most pushes under way to one endpoint at a time."""
@@ -229,7 +232,7 @@ class DeliverySettings(SettingsSection):
 class OidcSettings(SettingsSection):
     """OpenID provider: its access tokens are accepted beside keys of the service, and it logs in to the console."""
 
-    issuer: str = ""
+    issuer: WebAddress = ""
     """Address of the OpenID provider; none: tokens are not accepted."""
     audience: str = "xuelu"
     """Required audience of a token."""
@@ -290,5 +293,5 @@ class DoctorSettings(SettingsSection):
     """Largest sound share of members with fewer than two events."""
     max_one_timestamp_share: Share = 0.5
     """Largest sound share of events stamped with one single time."""
-    min_events: NonNegativeInt = 1
+    min_events: int = Field(default=1, ge=0, le=1_000_000_000)
     """Fewest events a sound organisation has."""

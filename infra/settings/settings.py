@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, NonNegativeInt, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SettingsSourceError
 
@@ -29,6 +29,7 @@ from infra.settings.sections import (
     RankerSettings,
     SettingsSection,
     Share,
+    WebAddress,
     WeightSettings,
 )
 
@@ -100,7 +101,7 @@ class Settings(BaseSettings):
     """Folder for the files of bad lines."""
     artefacts_folder: Path = Path("artefacts")
     """Folder for what nights keep: for a night that goes on, for later ones and for the service."""
-    xapi_home_page: str = ""
+    xapi_home_page: WebAddress = ""
     """Account home page whose account names are member ids as they stand."""
     lrs_user: str = ""
     """User of `xuelu ingest xapi --from` at the record store."""
@@ -112,11 +113,11 @@ class Settings(BaseSettings):
     """Address `xuelu serve` listens on."""
     port: int = Field(default=8000, ge=0, le=65_535)
     """Port `xuelu serve` listens on."""
-    max_body_bytes: int = Field(default=33_554_432, ge=1_024)
+    max_body_bytes: int = Field(default=33_554_432, ge=1_024, le=2_147_483_647)
     """Largest body of a request, in bytes."""
     request_timeout_seconds: float = Field(default=60.0, gt=0, le=86_400)
     """A body that takes longer to arrive, or a query to answer, is given up."""
-    rate_limit_per_minute: NonNegativeInt = 60_000
+    rate_limit_per_minute: int = Field(default=60_000, ge=0, le=1_000_000_000)
     """Requests that a key may make in a minute; 0: any number."""
     cors_origins: list[Origin] = []
     """Origins whose scripts may call the service from a browser, such as https://app.example."""

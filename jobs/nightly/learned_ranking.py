@@ -212,8 +212,9 @@ def check(pipeline: Pipeline, n_events: int) -> dict[str, Any]:
     """
     ranker = pipeline.ranker
     state = ranker.state if ranker else "prior"
-    facts: dict[str, Any] = {"positives": 0, "enough": LEARNED_POSITIVES, "prior_weight": 1.0, "counted": ""}
+    facts: dict[str, Any] = {"positives": 0, "enough": LEARNED_POSITIVES, "prior_weight": 0.0, "counted": ""}
     if ranker is None:
+        facts |= {"case": "unstudied", "events": n_events}
         stored = f": {n_events:,} events are stored, but none of unknown members or items counts (`xuelu doctor`)"
         detail = f"nothing was studied yet{stored if n_events else ''}, so lists show the newest items first"
     else:

@@ -30,6 +30,7 @@ from recommender.registry import STRATEGIES
 from tests.api.operations import DOCUMENT as OPENAPI
 from tests.docs.pages import DOCS, REFERENCE, ROOT, Row, plain, rows
 
+KINDS = {"_zone": "a time zone", "_web_address": "a web address"}
 PACKAGES = ("content_catalog", "features", "recommender", "infra", "jobs", "api", "simulator")
 
 
@@ -65,7 +66,7 @@ def bounds(metadata: list[Any]) -> str:
             case annotated_types.MaxLen(max_length=value):
                 phrases.append(f"≤ {value} characters")
             case AfterValidator():
-                phrases.append("a time zone")
+                phrases.append(KINDS[bound.func.__name__])
             case _ if getattr(bound, "pattern", None) == HOURS:
                 phrases.append("hours")
             case _:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from annotated_types import Le
 from pydantic import BaseModel, ValidationError
 
 from infra.errors import SettingsError
@@ -76,6 +77,10 @@ def test_the_environment_overrules_the_file_in_sections_too(write: Write, monkey
         ("[delivery]\ntimeout_seconds = nan", ["delivery.timeout_seconds", "finite number"]),
         ("[nightly]\nkeep_days = 1000000", ["nightly.keep_days", "36500"]),
         ("[models]\nals_alpha = inf", ["models.als_alpha", "finite number"]),
+        ("[models]\nals_factors = 1001\nthreads = 1025", ["models.als_factors = 1001", "models.threads = 1025"]),
+        ("[delivery]\npublic_url = 'xuelu.example'", ["delivery.public_url = 'xuelu.example'", "https://"]),
+        ("[oidc]\nissuer = 'https://'", ["oidc.issuer = 'https://'", "an address such as"]),
+        ("xapi_home_page = 'https://a b'", ["xapi_home_page = 'https://a b'", "an address such as"]),
         ("organisation = ''", ["organisation = ''", "at least 1 character"]),
     ],
 )
@@ -187,13 +192,15 @@ def test_the_digest_covers_every_setting_of_lists_and_no_other() -> None:
     assert covered == of_lists - {"models.threads"}
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_says_what_it_is_and_every_number_has_an_upper_bound() -> None:
     def unsaid(model: type[BaseModel]) -> Iterator[str]:
         for name, field in model.model_fields.items():
             if isinstance(field.default, BaseModel):
                 yield from unsaid(type(field.default))
             elif not field.description:
                 yield name
+            elif type(field.default) in {int, float} and not any(isinstance(bound, Le) for bound in field.metadata):
+                yield f"{name} without bound"
 
     assert list(unsaid(Settings)) == []
 

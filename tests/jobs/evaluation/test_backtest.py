@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 from infra.catalog import organisations
 from infra.db.engine import opened, transaction
 from infra.errors import SettingsError
+from infra.explanations.codes import chinese_detail
 from infra.runs import store as runs
 from infra.settings.sections import NightlySettings, RankerSettings
 from infra.settings.settings import Settings
@@ -191,6 +192,7 @@ def test_without_history_the_run_says_that_nothing_is_learned(engine: Engine, sc
     assert check["detail"] == "nothing was studied yet, so lists show the newest items first"
     of_strangers = learned_ranking.check(Pipeline({}, ROLES, INDUSTRIES), 3)["detail"]
     assert "3 events are stored, but none of unknown members or items counts" in of_strangers
+    assert "列表先列最新内容" in str(chinese_detail(check)), "the shipped ranking has no part in it"
     assert run["status"] == "published"
 
 
