@@ -1,18 +1,22 @@
 """Rejects files: the bad lines of an import as CSV, in a folder of the organisation's own."""
 
 import csv
+import fcntl
 import hashlib
+import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, Final
 
 import pandas as pd
 
 from content_catalog.schema import REJECT_COLUMNS
-from infra.file_modes import FILE_MODE, FOLDER_MODE
+from infra.file_modes import FOLDER_MODE, whole_file
 
 ENDING: Final = ".rejects.csv"
 FORMULA: Final = re.compile(r"'*[=+@\t\r\n＝＋－＠-]")
@@ -59,19 +63,40 @@ def read_page(path: Path, *, skip: int, limit: int) -> list[dict[str, Any]]:
 
 @contextmanager
 def rejects_writer(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
-    """Open a writer of rejects as CSV; the file is created with the first of them."""
-    path.unlink(missing_ok=True)
+    """Open a writer of rejects as CSV, whose file replaces the one before at the end; without rejects none is left.
 
-    def write(rejects: pd.DataFrame) -> None:
-        if rejects.empty:
-            return
-        # Rejects name members: no other account of this machine reads them.
-        path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-        is_new = not path.exists()
-        path.touch(mode=FILE_MODE)
-        safe = rejects.assign(
-            **{name: rejects[name].map(escape_formula, na_action="ignore") for name in ("field", "value")}
-        )
-        safe.to_csv(path, mode="a", index=False, header=is_new, columns=REJECT_COLUMNS, quoting=csv.QUOTE_MINIMAL)
+    Of imports of one name at once, each has its rejects whole: the last one's stay.
+    """
+    with TemporaryFile() as written:
 
-    yield write
+        def write(rejects: pd.DataFrame) -> None:
+            if rejects.empty:
+                return
+            safe = rejects.assign(
+                **{name: rejects[name].map(escape_formula, na_action="ignore") for name in ("field", "value")}
+            )
+            is_new = not written.tell()
+            safe.to_csv(
+                written, mode="wb", index=False, header=is_new, columns=REJECT_COLUMNS, quoting=csv.QUOTE_MINIMAL
+            )
+
+        try:
+            yield write
+        finally:
+            if written.tell():
+                _replace(path, written)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _replace(path: Path, content: BinaryIO) -> None:
+    # Rejects name members: no other account of this machine reads them.
+    path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # until it is closed
+        content.seek(0)
+        with whole_file(path) as file:
+            shutil.copyfileobj(content, file)
+    finally:
+        os.close(folder)

@@ -156,7 +156,7 @@ def _erase_rejects(subject: DataSubject) -> tuple[int, list[str]]:
     for place in places:
         folder = rejects.folder_of(place, subject.organisation)
         remove_replacements([place, folder])
-        own = [*folder.glob(f"*{rejects.ENDING}")]
+        own = [*folder.glob(f"*{rejects.ENDING}*")]  # one that a killed import was writing, too
         # Files of earlier versions stand in no organisation's folder; those that others imported are theirs, too.
         flat = [*place.glob(f"*{rejects.ENDING}")]
         own += [path for path in flat if path.name.removesuffix(rejects.ENDING) not in of_others]

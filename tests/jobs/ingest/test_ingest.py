@@ -12,11 +12,13 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from content_catalog.errors import FileUnreadableError, MappingError, PrerequisiteCycleError
+from content_catalog.io.files import rejects_frame
 from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db.core_tables import imports, metadata
 from infra.db.engine import transaction
 from infra.errors import ImportRefusedError
+from infra.ingest.rejects import rejects_writer
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.ingest.ingest import ingest
@@ -104,6 +106,18 @@ def test_a_mended_file_of_the_same_name_removes_the_rejects_of_before(
     path.write_text(HEADER + study(1), encoding="utf-8")
     assert ingest(engine, settings, path, "events", now=now).rejects_file is None
     assert not first.rejects_file.exists()
+
+
+def test_rejects_of_two_imports_of_one_name_at_once_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "rejects" / "log.csv.rejects.csv"
+    with rejects_writer(path) as first:
+        first(rejects_frame([(2, "verb", "x", "unknown")]))
+        with rejects_writer(path) as second:
+            second(rejects_frame([(7, "verb", "y", "unknown")]))
+        assert [line for line, *_ in rejects_of(path)] == ["7"]
+        first(rejects_frame([(3, "verb", "x", "unknown")]))
+    assert [line for line, *_ in rejects_of(path)] == ["2", "3"]
+    assert ([file.name for file in path.parent.iterdir()], path.stat().st_mode & 0o777) == ([path.name], 0o600)
 
 
 @pytest.mark.parametrize("kind", ["events", "members", "items"])
