@@ -19,6 +19,7 @@ FIELD_SEPARATOR = "\x1f"
 DATE = rf"^(?:{BASIC_DAY})$"
 BLOCK_EVENTS = 1_000_000
 """Events of a block, about: interactions are made of as many in 250 MB."""
+MISSING = "missing, and required"
 SAME_ID = "another event with this id says something else; ids must be unique"
 
 
@@ -38,12 +39,12 @@ def check_events(frame: pd.DataFrame | TextRows, *, zone: str = "UTC") -> tuple[
     voiding = pc.fill_null(pc.equal(verbs, VOIDED), fill_value=False).to_numpy(zero_copy_only=False)
     faults = [
         *_missing(events, "voided_event_id", voiding, "a voided event must name the event it voids"),
-        *_missing(events, "member_id", ~voiding, "missing, and required"),
-        *_missing(events, "item_id", ~voiding, "missing, and required"),
+        *(fault for name in ("member_id", "item_id") for fault in _missing(events, name, ~voiding, MISSING)),
+        *(_missing_too(frame, rejects) if len(rejects) else ()),
     ]
     if faults:
         wrong = rejects_frame(faults)
-        events = events.drop(index=wrong["line"].unique())
+        events = events.drop(index=wrong["line"].unique(), errors="ignore")
         rejects = joined_rejects([rejects, wrong])
     return with_event_ids(events), rejects
 
@@ -69,6 +70,17 @@ def _with_dates(events: pd.DataFrame, frame: pd.DataFrame | TextRows, zone: str)
 def _missing(events: pd.DataFrame, name: str, where: np.ndarray, reason: str) -> list[tuple[int, str, str, str]]:
     absent = where & events[name].isna().to_numpy()
     return [(int(line), name, "", reason) for line in events.index[absent]] if absent.any() else []
+
+
+def _missing_too(frame: pd.DataFrame | TextRows, rejects: pd.DataFrame) -> Iterator[tuple[int, str, str, str]]:
+    """Yield the ids that rejected lines lack too, so that a reader sees all their faults."""
+    names = ("verb", "voided_event_id", "member_id", "item_id")
+    texts = {name: stripped(frame[name]) for name in names if name in frame}
+    for position in np.flatnonzero(np.isin(frame.index, rejects["line"])):
+        values = {name: column[position].as_py() for name, column in texts.items()}
+        if values.get("verb") != VOIDED and not values.get("voided_event_id"):
+            line = int(frame.index[position])
+            yield from ((line, name, "", MISSING) for name in ("member_id", "item_id") if not values.get(name))
 
 
 def with_event_ids(events: pd.DataFrame) -> pd.DataFrame:

@@ -88,9 +88,10 @@ def test_an_event_that_says_too_little_or_the_impossible_is_rejected(
 
 
 def test_an_event_without_member_and_item_is_rejected_for_both() -> None:
-    good, rejects = checked(VIEWED | {"member_id": "", "item_id": ""}, VIEWED | {"progress": "x"})
+    good, rejects = checked(VIEWED | {"member_id": "", "item_id": ""}, VIEWED | {"progress": "x", "member_id": " "})
     assert good.empty
-    assert rejects[["line", "field"]].to_numpy().tolist() == [[2, "member_id"], [2, "item_id"], [3, "progress"]]
+    fields = [[2, "member_id"], [2, "item_id"], [3, "progress"], [3, "member_id"]]
+    assert rejects[["line", "field"]].to_numpy().tolist() == fields
 
 
 def test_a_voiding_event_needs_neither_member_nor_item() -> None:

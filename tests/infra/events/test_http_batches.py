@@ -116,6 +116,7 @@ def test_every_fault_of_a_batch_is_told() -> None:
     assert sorted((error["row"], error["field"], error["reason"][:41]) for error in caught.value.errors) == [
         (0, "foo", "unknown field; known: event_id, member_id"),
         (0, "item_id", "must be a text"),
+        (0, "member_id", "missing, and required"),
         (0, "occured_at", "unknown field; known and nearest: occurre"),
         (0, "occurred_at", "missing, and required"),
         (0, "verb", "unknown; known: viewed, started, progress"),
