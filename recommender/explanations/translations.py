@@ -117,10 +117,10 @@ class Words:
             messages = DATED_MESSAGES
             day = date.fromisoformat(arguments["until"])
             arguments["until"] = format_skeleton("MMMMd", day, locale=self._locale)
-        translate = _translations(self._language).gettext
+        translations = _translations(self._language)
         if "topic" in arguments:
             key = arguments["topic"].replace("-", " ")
-            if (translated := translate(key)) != key:
+            if (translated := translations.pgettext("topic", key)) != key:
                 arguments["topic"] = translated
         if "due_on" in arguments:
             day = date.fromisoformat(arguments["due_on"])
@@ -128,7 +128,7 @@ class Words:
         for kind, taxonomy in self._taxonomies.items():
             if kind in arguments:
                 arguments[kind] = taxonomy.short_name_of(arguments[kind], self._language)
-        return translate(messages[reason["code"]]).format(**arguments)
+        return translations.gettext(messages[reason["code"]]).format(**arguments)
 
 
 def row_title(row: str, language: str) -> str:
