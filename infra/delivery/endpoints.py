@@ -80,19 +80,20 @@ def rotate_secret(
     Raises
     ------
     EndpointError
-        The endpoint is no webhook, or has no secret yet and those of the database were encrypted with another key:
-        afterwards no key would fit all.
+        The endpoint is no webhook, or the secrets of the database were encrypted with another key: no key would fit
+        all. Without an overlap those of an endpoint are replaced whatever their key is.
     """
     if endpoint["kind"] != "webhook":
         raise EndpointError(f"{endpoint['endpoint_id']} delivers files, which are not signed; rotate webhooks only")
     of_endpoint = endpoint_secrets.c.endpoint_key == endpoint["endpoint_key"]
     newest = select(endpoint_secrets.c.encrypted_secret).order_by(endpoint_secrets.c.secret_key.desc()).limit(1)
     stored = session.scalar(newest)
-    if stored is not None and session.scalar(newest.where(of_endpoint)) is None:
+    own = session.scalar(newest.where(of_endpoint))
+    if stored is not None and (own is None or overlap):
         try:
-            cipher.decrypt(stored)
+            cipher.decrypt(own or stored)
         except SettingsError as error:
-            raise EndpointError(f"the endpoint was not added: {error}") from error
+            raise EndpointError(f"there is no new secret: {error}") from error
     current = and_(
         of_endpoint, or_(endpoint_secrets.c.expires_at.is_(None), endpoint_secrets.c.expires_at > now + overlap)
     )

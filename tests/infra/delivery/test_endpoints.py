@@ -85,6 +85,8 @@ def test_secrets_are_encrypted_and_older_ones_hold_for_the_overlap(do: Do, engin
     assert not {first, second, third} & set(stored)
     assert all(secret.startswith("whsec_") for secret in (first, second, third))
     other = SecretCipher("another key of more than thirty-two characters")
+    with pytest.raises(EndpointError, match="without an overlap"):
+        do(lambda session, _: endpoints.rotate_secret(session, endpoint, other, overlap=HOUR, now=now + 3 * HOUR))
 
     def rotate_at_once(session: Session, _: int) -> int:
         endpoints.rotate_secret(session, endpoint, other, overlap=timedelta(0), now=now + 3 * HOUR)
