@@ -70,6 +70,16 @@ def append(
     session.execute(update(audit_heads).where(audit_heads.c.organisation_key == organisation_key).values(head))
 
 
+def append_reads(
+    session: Session, organisation_key: int, *, actor: str, action: str, reads: Mapping[str, int], now: datetime
+) -> None:
+    """Append an entry of reads of members' data: their number by member id."""
+    lock(session, organisation_key)
+    names = subjects(session, organisation_key, reads)
+    detail = {"subjects": {names[member_id]: count for member_id, count in reads.items()}}
+    append(session, organisation_key, actor=actor, action=action, now=now, detail=detail)
+
+
 def lock(session: Session, organisation_key: int) -> tuple[int, str]:
     """Wait for other writers of an organisation's log, an erasure among them, and hold them off until the end.
 

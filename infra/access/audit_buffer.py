@@ -121,16 +121,7 @@ class AuditBuffer:
 
     def _append(self, session: Session, groups: Sequence[ReadGroup]) -> None:
         for (organisation_key, actor, action), counts in groups:
-            audit.lock(session, organisation_key)
-            names = audit.subjects(session, organisation_key, counts)
-            audit.append(
-                session,
-                organisation_key,
-                actor=actor,
-                action=action,
-                now=self._clock(),
-                detail={"subjects": {names[member_id]: count for member_id, count in counts.items()}},
-            )
+            audit.append_reads(session, organisation_key, actor=actor, action=action, reads=counts, now=self._clock())
 
     def _append_each(self, groups: Sequence[ReadGroup]) -> None:
         """Append each group in a transaction of its own, and drop those that no database takes."""

@@ -10,6 +10,7 @@ import typer
 from content_catalog.errors import MappingError
 from infra.errors import SettingsError
 from infra.settings.settings import Settings
+from jobs.cli.help import command
 from jobs.cli.terminal import (
     ACTOR,
     MAX_COUNT,
@@ -18,7 +19,6 @@ from jobs.cli.terminal import (
     NowOption,
     Options,
     clock,
-    command,
     echo_text,
     echo_warning,
     in_utc,

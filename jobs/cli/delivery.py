@@ -16,13 +16,12 @@ import typer
 
 from infra.errors import SettingsError
 from infra.settings.settings import CONFIG_VARIABLE
-from jobs.cli.help import add_group
+from jobs.cli.help import add_group, command
 from jobs.cli.terminal import (
     ConfigOption,
     Options,
     audit_command,
     clock,
-    command,
     echo_text,
     print_figures,
     print_json,
@@ -198,6 +197,7 @@ def list_command(
         raise SettingsError(f"status {status!r} is unknown; use {', '.join(STATUSES)}")
     with options.session() as (session, key, _):
         rows = admin.list_deliveries(session, key, status=status, endpoint_id=endpoint, limit=limit)
+    options.audit_reads("deliveries.read", (row["member_id"] for row in rows))
     if options.json:
         print_json([{name: row[name] for name in SHOWN} for row in rows])
     else:
@@ -216,17 +216,14 @@ def show_command(options: Options, delivery: DeliveryArgument) -> None:
 
     with options.session() as (session, key, _):
         row = admin.get_delivery(session, key, delivery)
+    options.audit_reads("deliveries.read", [row["member_id"]])
     shown = {name: row[name] for name in (*SHOWN, "run_id", "push_at", "expires_at")}
     if options.json:
         print_json({**shown, "tries": row["tries"]})
         return
     print_figures(f"delivery {delivery}", shown)
-    print_rows(
-        "attempts",
-        ("number", "started_at", "finished_at", "outcome"),
-        row["tries"],
-        empty="`xuelu deliver` sends it when it is due",
-    )
+    columns = ("number", "started_at", "finished_at", "outcome")
+    print_rows("attempts", columns, row["tries"], empty="`xuelu deliver` sends it when it is due")
 
 
 @command(deliveries_app, "retry", "xuelu deliveries retry --all-dead")

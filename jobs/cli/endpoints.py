@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli.help import add_group
-from jobs.cli.terminal import Options, audit_command, clock, command, print_figures, print_json, print_rows
+from jobs.cli.help import add_group, command
+from jobs.cli.terminal import Options, audit_command, clock, print_figures, print_json, print_rows
 
 EndpointArgument = Annotated[str, typer.Argument(help="Id of the endpoint.")]
 KEEP_IT = "keep it: it is not shown again"

@@ -1,11 +1,16 @@
-"""Help of groups of commands: the first sentence of each command whole, under headings where there are many."""
+"""Registration of commands and groups, whose help has the first sentence of each command whole."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from inspect import Signature, signature
+from typing import Any, ClassVar, TypeVar
 
 import typer
 from typer.core import TyperGroup
 
+from jobs.cli.terminal import ConfigOption, JsonOption, Options, OrganisationOption
+
+Command = TypeVar("Command", bound=Callable[..., None])
 UNCUT = 1_000
 """Characters of a summary, more than any has: none is cut."""
 
@@ -39,3 +44,27 @@ def add_group(app: typer.Typer, name: str, summary: str) -> typer.Typer:
     group = typer.Typer(help=summary, no_args_is_help=True, cls=CommandGroup)
     app.add_typer(group, name=name)
     return group
+
+
+def command(
+    group: typer.Typer, name: str, example: str, *, of_organisation: bool = True, reads: str | None = None
+) -> Callable[[Command], Command]:
+    """Register a command, which gets the options that commands have in common as its first argument.
+
+    Where it reads its ``member``, ``reads`` is the action that the audit log gets.
+    """
+
+    def register(function: Command) -> Command:
+        def run(
+            organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False, **own: Any
+        ) -> None:
+            function(Options(organisation, config, json, read=(reads, own["member"]) if reads else None), **own)
+
+        common = [*signature(run).parameters.values()][0 if of_organisation else 1 : -1]
+        _, *particular = signature(function).parameters.values()
+        registered: Any = wraps(function)(run)
+        registered.__signature__ = Signature([*particular, *common])  # typer makes the options of it
+        group.command(name, epilog=f"\b\nExample: {example}")(registered)
+        return function
+
+    return register

@@ -7,8 +7,8 @@ import orjson
 import typer
 
 from infra.settings.settings import MAX_KEY_DAYS, Settings
-from jobs.cli.help import add_group
-from jobs.cli.terminal import ACTOR, MOMENTS, Options, audit_command, clock, command, in_utc, print_json, print_rows
+from jobs.cli.help import add_group, command
+from jobs.cli.terminal import ACTOR, MOMENTS, Options, audit_command, clock, in_utc, print_json, print_rows
 
 COLUMNS = ("sequence", "at", "actor", "action", "subject", "detail")
 MAX_ENTRIES = 10_000
@@ -127,6 +127,7 @@ def list_entries_command(
     where = audit_log.EntryFilter(actor, action, member, in_utc(since), in_utc(until))
     with options.session() as (session, key, settings):
         rows = audit_log.page(session, key, where, limit=n)
+        audit_command(session, key, "audit.read", {"entries": len(rows)}, subject=member)
     if options.json:
         details = [None if row["detail"] is None else orjson.loads(row["detail"]) for row in rows]
         print_json([{**row, "detail": detail} for row, detail in zip(rows, details, strict=True)])

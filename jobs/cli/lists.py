@@ -8,6 +8,7 @@ import typer
 
 from infra.errors import SettingsError
 from infra.explanations.codes import about, name_of
+from jobs.cli.help import command
 from jobs.cli.terminal import (
     DayOption,
     FormatOption,
@@ -20,7 +21,6 @@ from jobs.cli.terminal import (
     Options,
     TopicOption,
     clock,
-    command,
     echo_text,
     in_utc,
     print_json,
@@ -85,7 +85,7 @@ def nightly_command(
         raise typer.Exit(1)
 
 
-@command(app, "show", "xuelu show m000042 -n 5 --language en")
+@command(app, "show", "xuelu show m000042 -n 5 --language en", reads="lists.read")
 def show_command(
     options: Options,
     member: MemberArgument,
@@ -156,7 +156,7 @@ def _print_list(shown: dict[str, Any]) -> None:
         echo_text(f"left out by the options: {name} ({length} minutes) · {item['reason']['text']}")
 
 
-@command(app, "why", "xuelu why m000042 i00012")
+@command(app, "why", "xuelu why m000042 i00012", reads="lists.read")
 def why_command(
     options: Options,
     member: MemberArgument,

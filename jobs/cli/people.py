@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from infra.errors import ReceiptError, SettingsError
+from jobs.cli.help import command
 from jobs.cli.terminal import (
     ACTOR,
     MAX_DAYS,
@@ -17,7 +18,6 @@ from jobs.cli.terminal import (
     Options,
     audit_command,
     clock,
-    command,
     echo_text,
     print_figures,
     print_json,
@@ -27,7 +27,7 @@ from jobs.cli.terminal import (
 app = typer.Typer()
 
 
-@command(app, "choices", "xuelu choices m000042")
+@command(app, "choices", "xuelu choices m000042", reads="members.read")
 def choices_command(options: Options, member: MemberArgument) -> None:
     """Show what a member saved, deleted and wants less of.
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.cli.help import add_group
+from jobs.cli.help import add_group, command
 from jobs.cli.terminal import (
     ACTOR,
     MAX_COUNT,
@@ -17,7 +17,6 @@ from jobs.cli.terminal import (
     Options,
     audit_command,
     clock,
-    command,
     print_figures,
     print_json,
     print_rows,

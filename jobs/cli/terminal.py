@@ -3,14 +3,13 @@
 import codecs
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import wraps
-from inspect import Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
@@ -60,7 +59,6 @@ MaxMinutesOption = Annotated[
 TopicOption = Annotated[list[str] | None, typer.Option("--topic", help="Items of this topic, or of one of these.")]
 FormatOption = Annotated[list[str] | None, typer.Option("--format", help="Items of this format, or of one of these.")]
 
-Command = TypeVar("Command", bound=Callable[..., None])
 ACTOR = "command line"
 """Actor of entries in the audit log."""
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -91,6 +89,8 @@ class Options:
     organisation: str | None
     config: Path | None
     json: bool
+    read: tuple[str, str] | None = None
+    """Action and member id of the read of a member's data that :meth:`show` is to audit."""
 
     def settings(self, **changes: Any) -> Settings:
         """Return the settings of the command, with what its own options change."""
@@ -115,36 +115,26 @@ class Options:
             yield session, organisations.key_of(session, settings.organisation), settings
 
     def show(self, value: Any, print_text: Callable[[], None]) -> None:
-        """Print a value as JSON, or for people what a function prints."""
+        """Print a value as JSON, or for people what a function prints; a read of a member's data is audited before."""
+        if self.read:
+            self.audit_reads(self.read[0], [self.read[1]])
         if self.json:
             print_json(value)
         else:
             print_text()
 
+    def audit_reads(self, action: str, member_ids: Iterable[str]) -> None:
+        """Append a read of members' data to the audit log, before anything of it is printed."""
+        from infra.access import audit
+
+        reads = Counter(member_ids)
+        if reads:
+            with self.session() as (session, key, _):
+                audit.append_reads(session, key, actor=ACTOR, action=action, reads=reads, now=clock())
+
     def print(self, value: Any, text: str) -> None:
         """Print a value as JSON, or for people a text, which may hold what others sent."""
         self.show(value, lambda: echo_text(text))
-
-
-def command(
-    group: typer.Typer, name: str, example: str, *, of_organisation: bool = True
-) -> Callable[[Command], Command]:
-    """Register a command, which gets the options that commands have in common as its first argument."""
-
-    def register(function: Command) -> Command:
-        def run(
-            organisation: OrganisationOption = None, config: ConfigOption = None, json: JsonOption = False, **own: Any
-        ) -> None:
-            function(Options(organisation, config, json), **own)
-
-        common = [*signature(run).parameters.values()][0 if of_organisation else 1 : -1]
-        _, *particular = signature(function).parameters.values()
-        registered: Any = wraps(function)(run)
-        registered.__signature__ = Signature([*particular, *common])  # typer makes the options of it
-        group.command(name, epilog=f"\b\nExample: {example}")(registered)
-        return function
-
-    return register
 
 
 def audit_command(

@@ -4,7 +4,8 @@ from typing import Any
 
 import typer
 
-from jobs.cli.terminal import Options, clock, command, print_figures, print_json, print_rows
+from jobs.cli.help import command
+from jobs.cli.terminal import Options, clock, print_figures, print_json, print_rows
 
 REACH = ("run_id", "members", "members_with_list", "items_available", "items_listed")
 REQUIREMENT = ("requirement_id", "unit", "members", "open", "due", "cannot_be_met", "overdue")

@@ -8,8 +8,8 @@ import typer
 
 from content_catalog.errors import why_unreadable
 from infra.errors import SettingsError
-from jobs.cli.help import add_group
-from jobs.cli.terminal import MAX_COUNT, Options, audit_command, clock, command, print_json, print_rows
+from jobs.cli.help import add_group, command
+from jobs.cli.terminal import MAX_COUNT, Options, audit_command, clock, print_json, print_rows
 
 if TYPE_CHECKING:
     from infra.runs.experiments import Experiment

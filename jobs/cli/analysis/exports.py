@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli.help import add_group
-from jobs.cli.terminal import ACTOR, NowOption, Options, clock, command, in_utc, print_figures
+from jobs.cli.help import add_group, command
+from jobs.cli.terminal import ACTOR, NowOption, Options, clock, in_utc, print_figures
 
 SchemaArgument = Annotated[str, typer.Argument(help="Schema of the database that holds the views, and nothing else.")]
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jobs.cli.analysis.output_files import file_option
+from jobs.cli.help import command
 from jobs.cli.terminal import (
     MAX_COUNT,
     MAX_DAYS,
     Options,
     clock,
-    command,
     echo_warning,
     print_json,
     print_rows,

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from jobs.cli.analysis.output_files import file_option
-from jobs.cli.terminal import Options, command
+from jobs.cli.help import command
+from jobs.cli.terminal import Options
 
 app = typer.Typer()
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.cli.help import add_group
-from jobs.cli.terminal import MAX_COUNT, Options, command, print_figures, print_json, print_rows, print_table
+from jobs.cli.help import add_group, command
+from jobs.cli.terminal import MAX_COUNT, Options, print_figures, print_json, print_rows, print_table
 
 COLUMNS = ("number", "kind", "subject", "created_at", "settings_digest", "data_digest", "code_version")
 SHORT = 12

@@ -100,5 +100,10 @@ def test_the_audit_log_is_listed_by_actor_action_member_and_time(xuelu: Xuelu, t
     assert xuelu("audit", "list", "--actor", "someone", "--json").json == []
     assert len(xuelu("audit", "list", "-n", "2", "--json").json) == 2
     assert xuelu("audit", "list", "--until", "2020-01-01", "--json").json == []
-    assert len(xuelu("audit", "list", "--since", "2020-01-01T00:00:00Z", "--json").json) == 4
+    assert len(xuelu("audit", "list", "--since", "2020-01-01T00:00:00Z", "-n", 99, "--json").json) == 10
+    assert xuelu("choices", "li").status == 2, "an erased member leaves no read behind"
+    xuelu("choices", "ana")
+    choices, reading, *_ = xuelu("audit", "list", "--json").json
+    assert (choices["action"], [*choices["detail"]["subjects"].values()]) == ("members.read", [1])
+    assert (reading["action"], reading["detail"]) == ("audit.read", {"entries": 10})
     assert "keys.create" in xuelu("audit", "list").out
