@@ -1,5 +1,6 @@
 """Reasons in words: zh-CN and English."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
@@ -69,6 +70,10 @@ EMPTY_MESSAGES: Final = {
 }
 """Every code of why a list is empty, and its English text."""
 
+WHOLE_TITLE: Final = re.compile(r"\A《([^《》]*)》\Z")
+INNER_QUOTES: Final = {"zh-CN": str.maketrans("《》", "〈〉"), "en": str.maketrans("“”", "‘’")}
+"""Marks that quote a title, and those that stand for them within it (GB/T 15834, 4.15)."""
+
 ROW_TITLES: Final = {
     "due": "Due",
     "continue": "Continue",
@@ -111,7 +116,8 @@ class Words:
         arguments = dict(reason["arguments"])
         if "item_id" in arguments:
             title = self._titles.get(arguments["item_id"])
-            arguments["title"] = title if isinstance(title, str) and title else arguments["item_id"]
+            title = title if isinstance(title, str) and title else arguments["item_id"]
+            arguments["title"] = WHOLE_TITLE.sub(r"\1", title).translate(INNER_QUOTES[self._language])
         messages = MESSAGES
         if "until" in arguments:
             messages = DATED_MESSAGES

@@ -123,6 +123,21 @@ def test_a_title_with_braces_is_told_as_it_is() -> None:
     assert odd.tell({"code": "because_studied", "arguments": {"item_id": "v1"}}) == "因为您学习过《{title} {0} %s {》"
 
 
+@pytest.mark.parametrize(
+    ("language", "title", "quoted"),
+    [
+        ("zh-CN", "《民法典》", "《民法典》"),
+        ("zh-CN", "《民法典》与《劳动法》", "《〈民法典〉与〈劳动法〉》"),
+        ("en", "The “safe” driver", "“The ‘safe’ driver”"),
+    ],
+)
+def test_marks_within_a_title_differ_from_those_around_it(language: str, title: str, quoted: str) -> None:
+    text = Words(language, titles={"v1": title}, taxonomies={}).tell(reason("because_studied"))
+
+    assert quoted in text
+    assert text.count(quoted[0]) == 1
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_topic_without_a_translation_is_told_as_it_is(language: str) -> None:
     for topic in ("quantum-chess", "New", "For-you"):
