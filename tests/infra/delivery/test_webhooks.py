@@ -70,6 +70,14 @@ def test_the_status_counts_though_the_body_after_it_is_broken() -> None:
         assert [answer.status for answer in push_to(app.url, count=2)] == [200, 200]
 
 
+@pytest.mark.parametrize("reply", [Reply(204, body=b"OK"), Reply(200, {"content-length": "2"}, "收到".encode())])
+def test_what_follows_an_answer_is_not_that_to_the_next_push(reply: Reply) -> None:
+    with StudyApp(lambda _push: reply) as app:
+        assert [answer.status for answer in push_to(app.url, count=3)] == [reply.status] * 3
+
+    assert app.ids == ["dl_0", "dl_1", "dl_2"]
+
+
 def test_a_receiver_that_is_not_there_is_told() -> None:
     with StudyApp() as app:
         pass
