@@ -111,7 +111,10 @@ class RecordStore:
         n_empty, more = 0, url
         while more:
             # Path and query only: behind a proxy some stores name another scheme or host, and the password stays here.
-            link = urlsplit(urljoin(url, more))
+            try:
+                link = urlsplit(urljoin(url, more))
+            except ValueError as error:
+                raise RemoteError(f"{self.url}: its `more` {more[:SHOWN_CHARACTERS]!r} is no address") from error
             url = urlsplit(url)._replace(path=link.path, query=link.query).geturl()
             if url in seen and n_empty:
                 return  # a store that has a link on its last page, too

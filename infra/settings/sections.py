@@ -1,18 +1,12 @@
 """Sections of the settings."""
 
-import re
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from content_catalog.schema import HOURS
+from infra.settings.addresses import WebAddress
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[float, Field(gt=0, le=36_500)]
@@ -27,34 +21,6 @@ Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 CALLBACK: Final = "/console/login/openid/callback"
 """Path of the console that the OpenID provider sends browsers back to."""
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
-
-ORIGIN: Final = re.compile(
-    r"\*|null|(?!http://.*:80$|https://.*:443$)[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]+)?"
-)
-
-
-def _origin(origin: str) -> str:
-    """Return an origin that browsers send (RFC 6454, 6.2)."""
-    if ORIGIN.fullmatch(origin) is None:
-        raise ValueError(
-            "no browser sends such an origin; write https://app.example, in small letters, with neither a slash at "
-            "the end nor the usual port"
-        )
-    return origin
-
-
-Origin = Annotated[str, AfterValidator(_origin)]
-WEB_ADDRESS: Final = re.compile(r"(https?://[^\s/?#@\\]+(/[^\s?#\\]*)?)?")
-
-
-def _web_address(address: str) -> str:
-    """Return an address that paths can be put behind, or none."""
-    if WEB_ADDRESS.fullmatch(address) is None:
-        raise ValueError("must be an address such as https://xuelu.example, without user, query and fragment")
-    return address
-
-
-WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
 class SettingsSection(BaseModel):

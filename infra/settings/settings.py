@@ -16,6 +16,7 @@ from pydantic_settings import SettingsError as SettingsSourceError
 from content_catalog.errors import why_unreadable
 from content_catalog.time_zones import resolve_zone, unknown_zone
 from infra.errors import SettingsError
+from infra.settings.addresses import Iri, Origin
 from infra.settings.policy import PolicySettings
 from infra.settings.sections import (
     DeliverySettings,
@@ -24,12 +25,10 @@ from infra.settings.sections import (
     NightlySettings,
     ObjectiveSettings,
     OidcSettings,
-    Origin,
     PrivacySettings,
     RankerSettings,
     SettingsSection,
     Share,
-    WebAddress,
     WeightSettings,
 )
 
@@ -101,7 +100,7 @@ class Settings(BaseSettings):
     """Folder for the files of bad lines."""
     artefacts_folder: Path = Path("artefacts")
     """Folder for what nights keep: for a night that goes on, for later ones and for the service."""
-    xapi_home_page: WebAddress = ""
+    xapi_home_page: Iri = ""
     """Account home page whose account names are member ids as they stand."""
     lrs_user: str = ""
     """User of `xuelu ingest xapi --from` at the record store."""

@@ -30,7 +30,7 @@ from recommender.registry import STRATEGIES
 from tests.api.operations import DOCUMENT as OPENAPI
 from tests.docs.pages import DOCS, REFERENCE, ROOT, Row, plain, rows
 
-KINDS = {"_zone": "a time zone", "_web_address": "a web address"}
+KINDS = {"_zone": "a time zone", "_web_address": "a web address", "_iri": "an IRI"}
 PACKAGES = ("content_catalog", "features", "recommender", "infra", "jobs", "api", "simulator")
 
 

@@ -80,7 +80,7 @@ def test_the_environment_overrules_the_file_in_sections_too(write: Write, monkey
         ("[models]\nals_factors = 1001\nthreads = 1025", ["models.als_factors = 1001", "models.threads = 1025"]),
         ("[delivery]\npublic_url = 'xuelu.example'", ["delivery.public_url = 'xuelu.example'", "https://"]),
         ("[oidc]\nissuer = 'https://'", ["oidc.issuer = 'https://'", "an address such as"]),
-        ("xapi_home_page = 'https://a b'", ["xapi_home_page = 'https://a b'", "an address such as"]),
+        ("xapi_home_page = 'https://a b'", ["xapi_home_page = 'https://a b'", "an absolute IRI"]),
         ("organisation = ''", ["organisation = ''", "at least 1 character"]),
     ],
 )

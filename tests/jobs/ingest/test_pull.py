@@ -267,6 +267,7 @@ def test_bad_statements_are_rejects(run: Callable[..., PullResult], store: Store
             b'{"statements": [{"stored": "2026-03-01T08:00:00Z"}], "more": "/xapi/statements?ascending=true&limit=2"}',
             "leads back to a page before",
         ),
+        (b'{"statements": [], "more": "http://[x/"}', "is no address"),
     ],
 )
 @ON_SQLITE
