@@ -228,12 +228,12 @@ class BulkRequest:
             except ImportRefusedError as error:
                 error.errors = _first_rejects(rejects)
                 raise
-        import_log.record(self.session, caller.organisation_key, importer.counts, status="imported", now=self.now)
+        import_log.record(self.session, caller.organisation_key, file.counts, status="imported", now=self.now)
         result = BulkResult(
-            lines=importer.counts.rows,
-            stored=importer.counts.stored,
-            duplicates=importer.counts.duplicates,
-            rejected=importer.counts.rejected,
+            lines=file.counts.rows,
+            stored=file.counts.stored,
+            duplicates=file.counts.duplicates,
+            rejected=file.counts.rejected,
             rejects=[Reject(**reject) for reject in _first_rejects(rejects)],
             unused_columns=sorted(file.unused),
             warnings=importer.warnings,

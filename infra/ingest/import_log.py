@@ -1,7 +1,7 @@
 """Log of imports: line counts and reject reasons of every file."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +16,7 @@ from infra.catalog import organisations
 from infra.catalog.store import NUL
 from infra.db.core_tables import imports
 from infra.db.engine import transaction
-from infra.errors import NotFoundError
+from infra.errors import ImportRefusedError, NotFoundError
 from infra.ingest import rejects
 
 BODY: Final = "the body"
@@ -43,42 +43,43 @@ class ImportCounts:
         return self.rejected / self.rows if self.rows else 0.0
 
 
-def record(
-    session: Session,
-    organisation_key: int,
-    counts: ImportCounts,
-    *,
-    status: str,
-    now: datetime,
-    import_id: str | None = None,
-) -> str:
-    """Append an import to the log, or update the entry of an unfinished one; return its id."""
-    values = {
-        "status": status,
-        "finished_at": now,
-        **{name: getattr(counts, name) for name in LINES},
-        "reasons": dict(counts.reasons),
-    }
-    if import_id is not None:
-        session.execute(update(imports).where(imports.c.import_id == import_id).values(**values))
-        return import_id
-    new_id = f"im_{uuid4().hex}"
-    identity = {"import_id": new_id, "kind": counts.kind, "file_name": counts.file_name}
-    session.execute(insert(imports).values(organisation_key=organisation_key, **identity, **values))
-    return new_id
+def record(session: Session, organisation_key: int, counts: ImportCounts, *, status: str, now: datetime) -> str:
+    """Append an import to the log; return its id."""
+    import_id = f"im_{uuid4().hex}"
+    identity = {"import_id": import_id, "kind": counts.kind, "file_name": counts.file_name}
+    values = {"organisation_key": organisation_key, **identity, **_state(counts, status, now)}
+    session.execute(insert(imports).values(values))
+    return import_id
+
+
+def _state(counts: ImportCounts, status: str, now: datetime) -> dict[str, Any]:
+    lines = {name: getattr(counts, name) for name in LINES}
+    return {"status": status, "finished_at": now, **lines, "reasons": dict(counts.reasons)}
 
 
 @contextmanager
-def entry(engine: Engine, organisation_key: int, counts: ImportCounts, *, now: datetime) -> Iterator[str]:
-    """Log an import as unfinished while its file is read and written, and yield its id.
+def entry(
+    engine: Engine, organisation_key: int, counts: ImportCounts, *, now: datetime
+) -> Iterator[Callable[[Session, str], None]]:
+    """Log an import as unfinished while its file is read and written, and yield what updates its counts and status.
 
-    An erasure names the file then, as it may bring the member back. Where the import fails before anything is stored
-    nothing of it stays in the log.
+    An erasure names the file then, as it may bring the member back. Where the import is refused the log says so; where
+    it fails otherwise before anything is stored nothing of it stays in the log.
     """
     with transaction(engine) as session:
         import_id = record(session, organisation_key, counts, status="unfinished", now=now)
+
+    def update_entry(session: Session, status: str) -> None:
+        values = _state(counts, status, now)
+        session.execute(update(imports).where(imports.c.import_id == import_id).values(values))
+
     try:
-        yield import_id
+        yield update_entry
+    except ImportRefusedError:
+        counts.duplicates = 0
+        with transaction(engine) as session:
+            update_entry(session, "refused")
+        raise
     except BaseException:
         begun = (imports.c.import_id == import_id) & (imports.c.status == "unfinished") & (imports.c.rows == 0)
         with transaction(engine) as session:

@@ -62,6 +62,8 @@ class ImportFile:
 
     Attributes
     ----------
+    counts : ImportCounts
+        Line counts of its import so far.
     unused : set of str
         Columns of the file that nothing reads.
     missing : set of str
@@ -81,6 +83,7 @@ class ImportFile:
         file_format: Format | None = None,
     ) -> None:
         self.kind, self.name, self.zone = kind, name or path.name, "UTC"
+        self.counts = ImportCounts(kind, self.name)
         self.schema = SCHEMAS[kind]
         self._path, self._mapping, self._home_page = path, mapping, home_page
         self._encoding, self._sheet, self._format = encoding, sheet, file_format
@@ -164,8 +167,6 @@ class Importer:
 
     Attributes
     ----------
-    counts : ImportCounts
-        Line counts so far.
     unresolved : int
         Events whose member or item does not exist yet.
     unknown_ids : dict
@@ -183,7 +184,6 @@ class Importer:
         self._deduplicator = Deduplicator(file.schema.names[0])
         self._existing = catalog.existing_ids(session, organisation_key) if file.of_events else {}
         self._prerequisites = catalog.prerequisites(session, organisation_key) if file.kind == "items" else {}
-        self.counts = ImportCounts(file.kind, file.name)
         self.unresolved = 0
         self.unknown_ids: dict[str, set[str]] = {}
         self._now = now
@@ -221,11 +221,11 @@ class Importer:
         """
         for chunk in self._file.chunks():
             rejects = self._check(chunk.frame, slices)
-            self.counts.rows += chunk.rows
+            self._file.counts.rows += chunk.rows
             self._count(joined_rejects([chunk.rejects, rejects]), reject)
             progress(chunk.done)
-        if self.counts.reject_share > max_reject_share:
-            raise _too_many(self.counts, max_reject_share, see, self._file.similar_columns())
+        if self._file.counts.reject_share > max_reject_share:
+            raise _too_many(self._file.counts, max_reject_share, see, self._file.similar_columns())
         check_acyclic(self._prerequisites)
 
     def write(self, session: Session, part: Slice, *, reject: RejectWriter) -> None:
@@ -233,20 +233,20 @@ class Importer:
         rows, present = part
         if self._file.of_events:
             stored = events.store(session, self._organisation_key, rows)
-            self.counts.stored += stored.stored
-            self.counts.duplicates += stored.duplicates
+            self._file.counts.stored += stored.stored
+            self._file.counts.duplicates += stored.duplicates
             self._count(stored.rejects, reject)
         elif present is not None:
             for columns, mask in column_groups(pd.DataFrame(present, rows.index, rows.columns)):
                 part, zone = rows.loc[mask, columns], self._file.zone
                 n = catalog.store(session, self._organisation_key, self._file.kind, part, now=self._now, zone=zone)
-                self.counts.stored += n
-                self.counts.duplicates += len(part) - n  # they name a record that is there, and nothing of it
+                self._file.counts.stored += n
+                self._file.counts.duplicates += len(part) - n  # they name a record that is there, and nothing of it
 
     def _count(self, rejects: pd.DataFrame, reject: RejectWriter) -> None:
         reject(rejects)
-        self.counts.rejected += rejects["line"].nunique()
-        self.counts.reasons.update(
+        self._file.counts.rejected += rejects["line"].nunique()
+        self._file.counts.reasons.update(
             f"{field or 'line'}: {VALUE.split(reason)[0]}"
             for field, reason in zip(rejects["field"], rejects["reason"], strict=True)
         )
@@ -257,7 +257,7 @@ class Importer:
             sound, rejects = check_events(frame, zone=self._file.written_zone)
             new, duplicates, clashes = events.without_stored(self._session, self._organisation_key, sound)
             self._note_unresolved(sound[sound["verb"] != VOIDED])
-            self.counts.duplicates += duplicates
+            self._file.counts.duplicates += duplicates
             slices.append(new)
             return joined_rejects([rejects, clashes])
         rows, rejects = check_rows(frame, self._file.schema, zone=self._file.written_zone)
@@ -276,7 +276,7 @@ class Importer:
         if self._file.kind == "items":
             named = rows[present["prerequisites"]].set_index("item_id")
             self._prerequisites |= dict.fromkeys(named.index, ()) | prerequisites_of(named)
-        self.counts.duplicates += repetitions
+        self._file.counts.duplicates += repetitions
         slices.append(rows, present.to_numpy(dtype=bool))
         return joined_rejects([rejects, wrong, contradictions])
 

@@ -13,7 +13,6 @@ from content_catalog.io.mapping import load_mapping
 from infra.access import audit
 from infra.catalog import organisations
 from infra.db.engine import transaction
-from infra.errors import ImportRefusedError
 from infra.events import unresolved
 from infra.ingest import import_log, rejects
 from infra.ingest.import_log import ImportCounts
@@ -121,33 +120,25 @@ def ingest(  # noqa: PLR0913 - options of one import
     with transaction(engine) as session:
         organisation_key = organisations.ensure(session, settings.organisation, now=now)
         folders.record(session, organisation_key, folders.REJECTS, settings.rejects_folder)
-    counts = ImportCounts(kind, file.name)
     with (
         Spool(slice_rows) as slices,
         rejects.rejects_writer(rejects_file) as reject,
-        import_log.entry(engine, organisation_key, counts, now=now) as import_id,
+        import_log.entry(engine, organisation_key, file.counts, now=now) as log,
     ):
-        try:
-            with transaction(engine) as session:
-                importer = Importer(session, organisation_key, file, now=now, timezone=settings.timezone)
-                counts = importer.counts
-                importer.read(
-                    slices,
-                    max_reject_share=settings.max_reject_share,
-                    reject=reject,
-                    see=str(rejects_file),
-                    progress=lambda share: progress(READING_SHARE * share),
-                )
-        except ImportRefusedError:
-            counts.duplicates = 0
-            with transaction(engine) as session:
-                import_log.record(session, organisation_key, counts, status="refused", now=now, import_id=import_id)
-            raise
+        with transaction(engine) as session:
+            importer = Importer(session, organisation_key, file, now=now, timezone=settings.timezone)
+            importer.read(
+                slices,
+                max_reject_share=settings.max_reject_share,
+                reject=reject,
+                see=str(rejects_file),
+                progress=lambda share: progress(READING_SHARE * share),
+            )
         with transaction(engine) as session:
             creates = settings.auto_create and file.of_events
             unknown = _unknown_ids(session, organisation_key, importer) if creates else {}
             if len(slices) > 1:
-                import_log.record(session, organisation_key, counts, status="unfinished", now=now, import_id=import_id)
+                log(session, "unfinished")
         parts = iter(slices)
         for number in range(1, len(slices)):
             with transaction(engine) as session:
@@ -156,19 +147,20 @@ def ingest(  # noqa: PLR0913 - options of one import
         with transaction(engine) as session:
             for part in parts:  # the last one, where there is any
                 importer.write(session, part, reject=reject)
-            created = unresolved.create(session, organisation_key, unknown, now=now)
-            import_log.record(session, organisation_key, counts, status="imported", now=now, import_id=import_id)
-            at_end(session, organisation_key, counts)
+            created_members, created_items = unresolved.create(session, organisation_key, unknown, now=now)
+            log(session, "imported")
+            at_end(session, organisation_key, file.counts)
         progress(1.0)
     return ImportResult(
-        counts,
-        rejects_file if counts.rejected else None,
+        file.counts,
+        rejects_file if file.counts.rejected else None,
         sorted(file.unused),
         sorted(file.missing),
         file.similar_columns(),
-        *created,
-        0 if settings.auto_create else importer.unresolved,
-        importer.warnings,
+        created_members,
+        created_items,
+        unresolved=0 if settings.auto_create else importer.unresolved,
+        warnings=importer.warnings,
     )
 
 
