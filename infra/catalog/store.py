@@ -86,10 +86,10 @@ def _with_moves(session: Session, organisation_key: int, rows: pd.DataFrame, tod
     query = select(*bulk.raw_columns(members, wanted)).where(
         members.c.organisation_key == organisation_key, bulk.any_of(members.c.member_id, rows["member_id"].tolist())
     )
-    parts = list(bulk.read_frames(session, query))
-    if not parts:
+    stored = bulk.read_frame(session, query)
+    if stored.empty:
         return rows
-    stored = pd.concat(parts).set_index("member_id").reindex(rows["member_id"]).set_axis(rows.index)
+    stored = stored.set_index("member_id").reindex(rows["member_id"]).set_axis(rows.index)
     days = {name: _days(stored[name]) for name in ("role_since", "moved_on")}
     codes = stored[[*SEGMENT, *PREVIOUS]].astype("str").fillna("")
     return with_last_change(rows, codes.assign(**days), today)
@@ -142,10 +142,7 @@ def moves(session: Session, organisation_key: int, *, as_of: datetime, member_id
         members.c.moved_on > as_of - timedelta(days=MAX_DAYS),
         *(() if member_id is None else (members.c.member_id == member_id,)),
     )
-    parts = list(bulk.read_frames(session, query))
-    if not parts:
-        return pd.DataFrame({name: pd.Series(dtype=object) for name in MOVED}, index=pd.Index([], dtype="str"))
-    rows = pd.concat(parts).set_index("member_id")
+    rows = bulk.read_frame(session, query).set_index("member_id")
     days = (pd.Timestamp(as_of) - _days(rows["moved_on"])).dt.days.clip(lower=0)
     return rows[[*PREVIOUS]].assign(moved_days=days.astype("float64"))
 
@@ -158,8 +155,7 @@ def read(session: Session, organisation_key: int, kind: str, *, without: tuple[s
     query = select(*bulk.raw_columns(table, [column.name for column in columns])).where(
         in_scope(kind, organisation_key)
     )
-    parts = list(bulk.read_frames(session, query))
-    frame = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[column.name for column in columns])
+    frame = bulk.read_frame(session, query)
     typed = {}
     for column in columns:
         match column.kind:

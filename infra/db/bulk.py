@@ -192,12 +192,11 @@ def _write(session: Session, table: Table, frame: pd.DataFrame, on_conflict: str
     columns = ", ".join(names)
     rows = zip(*(python_values(frame[name]) for name in names), strict=True)
     connection: Any = session.connection().connection.driver_connection
-    cursor = connection.cursor()
-    if session.get_bind().dialect.name == "sqlite":
-        marks = ", ".join("?" * len(names))
-        insert = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) {on_conflict}"  # noqa: S608 - our own names
-        cursor.executemany(insert, rows)
-    else:
+    with closing(connection.cursor()) as cursor:
+        if session.get_bind().dialect.name == "sqlite":
+            marks = ", ".join("?" * len(names))
+            cursor.executemany(f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) {on_conflict}", rows)  # noqa: S608 - our own names
+            return int(cursor.rowcount)
         staged = f"staged_{table.name}"
         empty = f"SELECT {columns} FROM {table.name} WHERE false"  # noqa: S608 - our own names
         cursor.execute(f"CREATE TEMP TABLE {staged} ON COMMIT DROP AS {empty}")
@@ -208,11 +207,9 @@ def _write(session: Session, table: Table, frame: pd.DataFrame, on_conflict: str
         # In one order, so that two writers never wait for each other.
         ordered = f"ORDER BY {', '.join(keys)}" if keys and {*keys} <= {*names} else ""
         insert = f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {staged} {ordered} {on_conflict}"  # noqa: S608 - our own names
-        cursor.execute(insert)
-        cursor.connection.execute(f"DROP TABLE {staged}")
-    written = int(cursor.rowcount)
-    cursor.close()
-    return written
+        written = int(cursor.execute(insert).rowcount)
+        cursor.execute(f"DROP TABLE {staged}")
+        return written
 
 
 def raw_columns(table: Table, names: Iterable[str]) -> list[ColumnElement[Any]]:
@@ -227,6 +224,16 @@ def read_frames(session: Session, query: Select[Any], *, fetch_rows: int = FETCH
     """Yield a query's rows in frames of bounded size."""
     for columns in read_columns(session, query, fetch_rows=fetch_rows):
         yield pd.DataFrame(columns)
+
+
+def read_frame(session: Session, query: Select[Any]) -> pd.DataFrame:
+    """Return all rows of a query; columns of text where there is none."""
+    parts = list(read_frames(session, query))
+    return (
+        pd.concat(parts, ignore_index=True)
+        if parts
+        else pd.DataFrame(columns=[*query.selected_columns.keys()], dtype="str")
+    )
 
 
 def read_columns(

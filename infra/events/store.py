@@ -95,7 +95,7 @@ def by_id(session: Session, organisation_key: int, event_ids: list[str]) -> pd.D
     """Return stored events by id, typed as a checked chunk is."""
     own = (events.c.organisation_key == organisation_key) & bulk.any_of(events.c.event_id, event_ids)
     query = select(*bulk.raw_columns(events, EVENTS.names)).where(own)
-    rows = pd.concat(bulk.read_frames(session, query), ignore_index=True)
+    rows = bulk.read_frame(session, query)
     rows["date_only"] = rows["date_only"].astype("boolean")
     rows["occurred_at"] = pd.to_datetime(rows["occurred_at"], unit="us", utc=True).astype("datetime64[us, UTC]")
     return rows

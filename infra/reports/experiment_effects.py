@@ -82,8 +82,7 @@ def explored_lists(session: Session, run: dict[str, Any]) -> pd.DataFrame:
     columns = lists.c.list_id, lists.c.member_id, list_entries.c.entries
     by_chance = list_entries.c.entries.contains(PROPENSITY_MARK)
     query = select(*columns).join(list_entries, SAME_ENTRIES).where(of_run(lists, run), by_chance)
-    none = pd.DataFrame(columns=[column.name for column in columns])
-    return pd.concat([none, *bulk.read_frames(session, query.order_by(lists.c.member_id))], ignore_index=True)
+    return bulk.read_frame(session, query.order_by(lists.c.member_id))
 
 
 def entry_outcomes(session: Session, run: dict[str, Any]) -> pd.DataFrame:
@@ -96,9 +95,7 @@ def entry_outcomes(session: Session, run: dict[str, Any]) -> pd.DataFrame:
         .where(of_run(lists, run))
         .group_by(lists.c.list_id, events.c.item_id)
     )
-    none = pd.DataFrame(columns=["list_id", "item_id", *COUNTED])
-    rows = pd.concat([none, *bulk.read_frames(session, query)], ignore_index=True)
-    return rows.astype(dict.fromkeys(COUNTED, float))
+    return bulk.read_frame(session, query).astype(dict.fromkeys(COUNTED, float))
 
 
 def _own_event(organisation_key: int) -> ColumnElement[bool]:
@@ -152,5 +149,4 @@ def _members(session: Session, organisation_key: int, experiment: Experiment) ->
         *of_shown,
     ).group_by(per_list.c.member_id, per_list.c.variant)
     numbers = ["lists", *COUNTED, *(f"{name}_of_shown" for name in OUTCOMES)]
-    parts = list(bulk.read_frames(session, query)) or [pd.DataFrame(columns=["variant", *numbers])]
-    return pd.concat(parts, ignore_index=True).astype(dict.fromkeys(numbers, float))  # PostgreSQL sums to decimals
+    return bulk.read_frame(session, query).astype(dict.fromkeys(numbers, float))  # PostgreSQL sums to decimals

@@ -65,13 +65,13 @@ def lists_of(session: Session, run: dict[str, Any]) -> RunLists:
 def list_rows(session: Session, run: dict[str, Any]) -> pd.DataFrame:
     """Return the lists of a run: ``member_id, strategy, entries_hash, language``."""
     columns = (lists.c[name] for name in ("member_id", "strategy", "entries_hash", "language"))
-    return _frame(session, select(*columns).where(of_run(lists, run)).order_by(lists.c.member_id))
+    return bulk.read_frame(session, select(*columns).where(of_run(lists, run)).order_by(lists.c.member_id))
 
 
 def similar_rows(session: Session, run: dict[str, Any]) -> pd.DataFrame:
     """Return the similar items of a run: ``item_id, entries``."""
     columns = similar_items.c.item_id, similar_items.c.entries
-    return _frame(session, select(*columns).where(of_run(similar_items, run)).order_by(columns[0]))
+    return bulk.read_frame(session, select(*columns).where(of_run(similar_items, run)).order_by(columns[0]))
 
 
 def similar(session: Session, run: dict[str, Any], item_id: str) -> list[dict[str, Any]]:
@@ -81,13 +81,7 @@ def similar(session: Session, run: dict[str, Any], item_id: str) -> list[dict[st
     return [] if entries is None else list(orjson.loads(entries))
 
 
-def _frame(session: Session, query: Select[Any]) -> pd.DataFrame:
-    """Return a query's rows; columns of text where there is none."""
-    none = pd.DataFrame(columns=query.selected_columns.keys(), dtype="str")
-    return pd.concat([none, *bulk.read_frames(session, query)], ignore_index=True)
-
-
 def _series(session: Session, query: Select[Any]) -> pd.Series:
     """Return a query's second column, by its first."""
     key, value = query.selected_columns.keys()
-    return _frame(session, query).set_index(key)[value]
+    return bulk.read_frame(session, query).set_index(key)[value]
