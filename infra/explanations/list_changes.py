@@ -23,7 +23,6 @@ from infra.events.store import counting
 from infra.explanations.explained_lists import LeftOut, ServedList, past, rules_of, served
 from infra.policy.entry_texts import listed_items, split_entries
 from infra.serving import display_metadata
-from infra.serving.display_metadata import DisplayNames
 from infra.serving.list_json import ListRequest
 from infra.serving.online_model import ModelSource, OnlineModel
 from recommender.policy.rows import ROWS
@@ -72,11 +71,9 @@ def changes(
 
     ``changed`` holds the inputs that differ, ``changes`` the items that came, went, or moved more than two places.
     """
-    before, after = ([item["item_id"] for item in listed.shown["items"]] for listed in (then, now))
-    names = display_metadata.current(session, organisation_key, sorted({*before, *after}))
-    inputs = _Inputs(session, organisation_key, then, now, names, request)
-    of_rules = inputs.rules_of_items(before, after)
-    changed = [*inputs.changed(before, after), *sorted({*of_rules.values()})]
+    inputs = _Inputs(session, organisation_key, then, now, request)
+    of_rules = inputs.rules_of_items()
+    changed = [*inputs.changed(), *sorted({*of_rules.values()})]
     causes: list[Cause] = [cause for cause in changed if cause not in OF_RULES] or changed[:1]
     return {
         "member_id": now.shown["member_id"],
@@ -84,9 +81,9 @@ def changes(
         "after": _head(now),
         "changed": changed,
         "changes": [
-            {"item_id": item_id, "title": names.title_of(item_id), **change}
+            {"item_id": item_id, "title": inputs.names.title_of(item_id), **change}
             | ({"cause": of_rules[item_id]} if item_id in of_rules else {})
-            for item_id, change in attributed(before, inputs.steps(causes, before, after))
+            for item_id, change in attributed(inputs.before, inputs.steps(causes))
         ],
     }
 
@@ -118,50 +115,54 @@ def attributed(before: Sequence[str], steps: Sequence[Step]) -> list[tuple[str, 
     a went own_events
     """
     stages = [before, *(items for _, items in steps)]
-    absent = max(map(len, stages)) + 1
+    below_all = max(map(len, stages)) + 1
     ranks = [{item: rank for rank, item in enumerate(items, 1)} for items in stages]
     differences = []
     for item in dict.fromkeys([*stages[-1], *before]):
         first, last = ranks[0].get(item), ranks[-1].get(item)
         if first is not None and last is not None and abs(last - first) <= MAX_PLACES:
             continue
-        path = [of_stage.get(item, absent) for of_stage in ranks]
+        path = [ranks_of_stage.get(item, below_all) for ranks_of_stage in ranks]
         direction = 1 if path[-1] > path[0] else -1
-        gains = [(end - start) * direction for start, end in pairwise(path)]
+        moves = [(end - start) * direction for start, end in pairwise(path)]
         change = "came" if first is None else "went" if last is None else "moved"
-        cause = steps[gains.index(max(gains))][0]
+        cause = steps[moves.index(max(moves))][0]
         differences.append((item, {"change": change, "before": first, "after": last, "cause": cause}))
     return differences
 
 
 class _Inputs:
-    """Inputs of two lists of a member."""
+    """Inputs of two lists of a member.
+
+    Attributes
+    ----------
+    before, after : list of str
+        Items of the earlier and the present list.
+    names : DisplayNames
+        Those of all these items.
+    """
 
     def __init__(
-        self,
-        session: Session,
-        organisation_key: int,
-        then: ServedList,
-        now: ServedList,
-        names: DisplayNames,
-        request: ListRequest,
+        self, session: Session, organisation_key: int, then: ServedList, now: ServedList, request: ListRequest
     ) -> None:
         self._session, self._organisation_key = session, organisation_key
-        self._then, self._now, self._names = then, now, names
-        self._left_out = LeftOut(now, names, request)
+        self._then, self._now = then, now
+        self.before, self.after = ([item["item_id"] for item in listed.shown["items"]] for listed in (then, now))
+        self.names = display_metadata.current(session, organisation_key, sorted({*self.before, *self.after}))
+        self._left_out = LeftOut(now, self.names, request)
 
-    def changed(self, before: Sequence[str], after: Sequence[str]) -> list[Cause]:
+    def changed(self) -> list[Cause]:
         """Return the inputs that differ."""
         differ: dict[Cause, bool] = {
             "profile": _profile(self._then) != _profile(self._now),
             "own_events": self._own_events(),
-            "catalogue": self._catalogue() or self._edited_since_the_run({*before, *after}),
+            "catalogue": self._catalogue() or self._edited_since_the_run(),
             "settings": self._then.run["settings_digest"] != self._now.run["settings_digest"],
             "model": self._others(),
         }
         return [cause for cause, differs in differ.items() if differs]
 
-    def rules_of_items(self, before: Sequence[str], after: Sequence[str]) -> dict[str, Cause]:
+    def rules_of_items(self) -> dict[str, Cause]:
         """Return the items that rules or chance put on the list of now or took off it, with which of them.
 
         What the member finished or dismissed left by itself.
@@ -171,7 +172,7 @@ class _Inputs:
             for listed in (self._then, self._now)
         )
         causes: dict[str, Cause] = {}
-        for item_id in dict.fromkeys([*after, *before]):
+        for item_id in dict.fromkeys([*self.after, *self.before]):
             left_out = self._left_out.of(item_id) if item_id not in now else None
             was, cause = then.get(item_id), now.get(item_id)
             if left_out is not None and left_out in CAUSE_OF_LEFT_OUT:
@@ -180,7 +181,7 @@ class _Inputs:
                 causes[item_id] = named
         return causes
 
-    def steps(self, changed: list[Cause], before: Sequence[str], after: Sequence[str]) -> list[Step]:
+    def steps(self, changed: list[Cause]) -> list[Step]:
         """Return the steps from the earlier list to the present one, each with one more input at its present value.
 
         The last step ends at the present list and needs no computation. New settings and the study of others come last,
@@ -189,18 +190,18 @@ class _Inputs:
         if "settings" in changed:
             changed = [cause for cause in changed if cause != "model"]
         *computed, last = changed or ["time"]
-        n = max(len(before), len(after))
-        member, until, items = self._then, self._then.until, before
+        n = max(len(self.before), len(self.after))
+        member, until, items = self._then, self._then.until, self.before
         steps: list[Step] = []
         for cause in computed:
             if cause == "catalogue":
-                items = self._with_catalogue_of_now(items, after)
+                items = self._with_catalogue_of_now(items)
             else:
                 member = self._now if cause == "profile" else member
                 until = self._now.until if cause == "own_events" else until
                 items = self._recomputed(member, until)
             steps.append((cause, items[:n]))
-        return [*steps, (last, after)]
+        return [*steps, (last, self.after)]
 
     def _own_events(self) -> bool:
         member_id = self._now.shown["member_id"]
@@ -244,11 +245,12 @@ class _Inputs:
             table.equals(current) for table, current in zip(*taxonomies, strict=True)
         )
 
-    def _edited_since_the_run(self, item_ids: set[str]) -> bool:
+    def _edited_since_the_run(self) -> bool:
         """Return whether an item of the lists may be offered under other conditions than at the run of now."""
+        item_ids = {*self.before, *self.after}
         at_run = rules_of(self._now.model.items, item_ids)
         for item_id in item_ids:
-            rules, current = at_run.get(item_id), self._names.rules.get(item_id)
+            rules, current = at_run.get(item_id), self.names.rules.get(item_id)
             if rules is None or current is None or self._left_out.of(item_id) == "not_available":
                 return True
             if (rules.targets, rules.prerequisites) != (current.targets, current.prerequisites):
@@ -265,12 +267,12 @@ class _Inputs:
         left_out = self._now.stored.left_out(split_entries(entries)) if current else frozenset()
         return [item_id for item_id in listed_items(entries) if item_id not in left_out]
 
-    def _with_catalogue_of_now(self, items: Sequence[str], after: Sequence[str]) -> list[str]:
+    def _with_catalogue_of_now(self, items: Sequence[str]) -> list[str]:
         """Return a list without items that may not be offered now, and with those that might not be then."""
         then = self._then.model.items
         offered = set(then.index[available(then, pd.Timestamp(self._then.run["as_of"]))])
         stay = [item_id for item_id in items if self._left_out.of(item_id) is None]
-        for rank, item_id in enumerate(after):
+        for rank, item_id in enumerate(self.after):
             if item_id not in offered:
                 stay.insert(rank, item_id)
         return stay
