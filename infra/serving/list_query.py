@@ -62,7 +62,10 @@ class PastRules(NamedTuple):
 
 
 class StoredList(NamedTuple):
-    """A member's list of a run as it is stored, the member's profile, and what the member did since."""
+    """A member's list of a run as it is stored, the member's profile, and what the member did since.
+
+    The fields up to ``used_devices`` are the columns of the query, in its order.
+    """
 
     member_id: str
     language: str | None
@@ -116,11 +119,8 @@ class StoredList(NamedTuple):
     @property
     def saved_items(self) -> tuple[str, ...]:
         """The items that the member saved for later, the first saved first."""
-        return (
-            member_choices.saved_items(self.choices)
-            if self.past.saved is None
-            else tuple(orjson.loads(self.past.saved))
-        )
+        saved = self.past.saved
+        return member_choices.saved_items(self.choices) if saved is None else tuple(orjson.loads(saved))
 
     @property
     def deleted_topics(self) -> str:
@@ -139,8 +139,8 @@ class StoredList(NamedTuple):
         saved after it dismissed them.
         """
         finished, dismissed = self.consumed
-        if reviewed := [entry_of(text)["item_id"] for text in entries if REVIEW_MARK in text]:
-            finished -= {*reviewed} - {*events.activity_of(self.activity).finished_since_run}
+        if reviewed := _reviewed(entries):
+            finished -= reviewed.difference(events.activity_of(self.activity).finished_since_run)
         return finished | dismissed.difference(self.saved_items)
 
     def resting_items(self, entries: Iterable[str], now: datetime, days: float) -> frozenset[str]:
@@ -149,8 +149,7 @@ class StoredList(NamedTuple):
             return frozenset(orjson.loads(self.past.resting))
         if not self.wants_personal or self.showings in {None, "[]"}:
             return frozenset()
-        reviewed = {entry_of(text)["item_id"] for text in entries if REVIEW_MARK in text}
-        return fatigue.resting_items(self.showings, now, days) - reviewed
+        return fatigue.resting_items(self.showings, now, days) - _reviewed(entries)
 
     def recipient(self, taxonomies: Mapping[str, Taxonomy], finished: frozenset[str]) -> Recipient:
         """Return the recipient of the list."""
@@ -181,6 +180,11 @@ class StoredList(NamedTuple):
         return self._replace(
             list_id=other.list_id, strategy=other.strategy, entries=other.entries, generated_by=other.generated_by
         )
+
+
+def _reviewed(entries: Iterable[str]) -> frozenset[str]:
+    """Return the items that entries let their member review."""
+    return frozenset(entry_of(text)["item_id"] for text in entries if REVIEW_MARK in text)
 
 
 def stored_lists(dialect: str) -> Select[Any]:
@@ -261,10 +265,9 @@ def read(
     stored_by_id: dict[str, StoredList] = {}
     for start in range(0, len(member_ids), BATCH_MEMBERS):
         batch = [member_id for member_id in member_ids[start : start + BATCH_MEMBERS] if catalog.NUL not in member_id]
-        names = orjson.dumps(batch).decode() if dialect == "sqlite" else batch
-        values = {"organisation_key": organisation_key, "run_key": run_key, "members": names}
-        values["shown_times"] = shown_times
-        rows = session.execute(stored_lists(dialect), values)
+        wanted = orjson.dumps(batch).decode() if dialect == "sqlite" else batch
+        key = {"organisation_key": organisation_key, "run_key": run_key}
+        rows = session.execute(stored_lists(dialect), {**key, "members": wanted, "shown_times": shown_times})
         stored_by_id |= {row[0]: checked(StoredList(*row), row[0]) for row in rows}
     if any(needs_general(stored) for stored in stored_by_id.values()):
         first = next(iter(stored_by_id.values()))
