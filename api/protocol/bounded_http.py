@@ -77,11 +77,14 @@ class BoundedHttp(HttpToolsProtocol):
     write_seconds: ClassVar[float] = WRITE_SECONDS
     last_seconds: ClassVar[float] = LAST_SECONDS
     waiting: ClassVar[OrderedDict["BoundedHttp", None]] = OrderedDict()
+    """Connections that wait for a head, or for their client to read an answer; the longest waiting first."""
     sending: ClassVar[OrderedDict["BoundedHttp", None]] = OrderedDict()
+    """Connections whose head has come and whose body has not; that whose last part is the oldest first."""
     limit: ClassVar[int] = max_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
     unread = b""
     _plain_head = b""
+    """A head without its wish for another protocol, until it is parsed again."""
     _in_head = True
     _head_bytes = 0
     _bytes_since_body = 0
@@ -90,6 +93,7 @@ class BoundedHttp(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
     _answering: RequestResponseCycle | None = None
+    """The request that is being answered: of pipelined ones not the newest, which is ``cycle``."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's types differ
         """Begin to wait for a request."""
@@ -144,11 +148,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start to answer a request whose head is whole; one that asks for another protocol is read again without."""
-        if self.parser.should_upgrade() and (method := self.parser.get_method()) != b"CONNECT":
-            lines = [b"%s %s HTTP/%s" % (method, self.url, self.parser.get_http_version().encode())]
-            for name, value in self.headers:
-                lines.append(b"%s: %s" % (name, UPGRADE.sub(b"-", value) if name == b"connection" else value))
-            self._plain_head = b"\r\n".join([*lines, b"", b""])
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._plain_head = self._head_without_upgrade()
             return
         self._in_head = False
         self._bytes_since_body = 0
@@ -213,8 +214,15 @@ class BoundedHttp(HttpToolsProtocol):
         if not self._is_idle():
             self.waiting.pop(self, None)
 
+    def _head_without_upgrade(self) -> bytes:
+        """Return the head of the request as it would be without the wish for another protocol."""
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        for name, value in self.headers:
+            lines.append(b"%s: %s" % (name, UPGRADE.sub(b"-", value) if name == b"connection" else value))
+        return b"\r\n".join([*lines, b"", b""])
+
     def _plain_again(self) -> bytes:
-        """Return the head of a request without the wish for another protocol, and what was sent after it."""
+        """Return the head without its wish and what was sent after it, for a parser of their own."""
         data = self._plain_head + self.unread
         self._plain_head, self.unread, self.parser = b"", b"", _Parser(self)
         return data
@@ -226,7 +234,6 @@ class BoundedHttp(HttpToolsProtocol):
     def _stop_write_timer(self) -> None:
         if self._write_timer is not None:
             self._write_timer.cancel()
-            self._write_timer = None
 
     def _check_written(self, before: int) -> None:
         """Abort a connection whose client has read next to nothing."""
