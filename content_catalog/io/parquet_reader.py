@@ -151,11 +151,9 @@ def _scalar_text(values: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(kind):
         return _timestamps(values)
     if pa.types.is_duration(kind):
-        seconds = values.cast(pa.int64()).to_pandas().astype("float64") / _PER_SECOND[kind.unit]
-        return _floats(seconds.to_numpy())
+        return _seconds(values, kind.unit)
     if pa.types.is_time(kind):
-        seconds = values.cast(pa.time64("ns"), safe=False).cast(pa.int64()).to_pandas().astype("float64") / 1e9
-        return _floats(seconds.to_numpy())
+        return _seconds(values.cast(pa.time64("ns"), safe=False), "ns")
     if pa.types.is_decimal(kind):
         return pa.array([as_text(value) for value in values.to_pylist()], pa.string())
     if pa.types.is_floating(kind):
@@ -168,6 +166,11 @@ def _cast(values: pa.Array) -> pa.Array:
         return pc.fill_null(values.cast(pa.string()), "")
     except pa.ArrowNotImplementedError:
         return pa.array([as_text(value) for value in values.to_pylist()], pa.string())
+
+
+def _seconds(values: pa.Array, unit: str) -> pa.Array:
+    counts = values.cast(pa.int64()).to_pandas().astype("float64")
+    return _floats((counts / _PER_SECOND[unit]).to_numpy())
 
 
 def _floats(values: np.ndarray) -> pa.Array:
