@@ -71,23 +71,25 @@ def _causes(
     items: Positions,
     scores: NDArray[np.float64],
 ) -> Positions:
+    """Return the causes of entries: a variant is a member without one of its items."""
     rows, row_of = np.unique(members, return_inverse=True)
     listed = csr_matrix((np.ones(len(items)), (row_of, items)), shape=(len(rows), interactions.shape[1]))
     evidence, recent = (rows_of(interactions.matrix(half_life), rows) for half_life in (np.inf, RECENT_HALF_LIFE_DAYS))
-    tried_row, tried = items_to_try(relations, evidence, recent, listed)
+    variant_row, removed = items_to_try(relations, evidence, recent, listed)
     causes = np.full(len(members), -1, dtype=np.intp)
-    if not len(tried):
+    if not len(removed):
         return causes
-    scored, number = _distinct_variants(ranking, interactions, rows[tried_row])
-    wanted = csr_matrix((np.ones(len(tried)), (number, tried_row)), shape=(len(scored), len(rows))) @ listed
-    without = _scores_without(ranking, interactions, rows[tried_row[scored]], tried[scored], csr_matrix(wanted))
-    counts = np.bincount(tried_row, minlength=len(rows))
-    entry, place = ranges(np.cumsum(counts)[row_of] - counts[row_of], counts[row_of])
-    effect = scores[entry] - np.asarray(without[number[place], items[entry]]).ravel()
-    order = np.lexsort((tried[place], -effect, entry))
-    with_any, first = np.unique(entry[order], return_index=True)
-    strongest = order[first]
-    causes[with_any] = np.where(effect[strongest] > LEAST_EFFECT, tried[place[strongest]], -1)
+    scored, score_of = _distinct_variants(ranking, interactions, rows[variant_row])
+    wanted = csr_matrix((np.ones(len(removed)), (score_of, variant_row)), shape=(len(scored), len(rows))) @ listed
+    without = _scores_without(ranking, interactions, rows[variant_row[scored]], removed[scored], csr_matrix(wanted))
+    # Each entry with each variant of its member, the strongest effect first.
+    n_variants = np.bincount(variant_row, minlength=len(rows))
+    first_variant = np.cumsum(n_variants) - n_variants
+    entry, variant = ranges(first_variant[row_of], n_variants[row_of])
+    effect = scores[entry] - np.asarray(without[score_of[variant], items[entry]]).ravel()
+    order = np.lexsort((removed[variant], -effect, entry))
+    strongest = order[places_within(entry[order]) == 0]
+    causes[entry[strongest]] = np.where(effect[strongest] > LEAST_EFFECT, removed[variant[strongest]], -1)
     return causes
 
 
