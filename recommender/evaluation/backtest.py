@@ -99,17 +99,16 @@ class Backtest:
             Unfitted rankers, evaluated beside it under their names.
         """
         past: list[tuple[pd.Timestamp, TrainingExamples]] = []
-        unfitted = {DEFAULT: ranker, **others}
-        fitted: dict[str, tuple[Ranker, pd.Timestamp]] = {}
+        fitted: dict[str, Ranker] = {}
+        fitted_at: dict[str, pd.Timestamp] = {}
         for cut, state, examples in self.prepared() if prepared is None else prepared:
             if state is not None:
-                for name, each in unfitted.items():
-                    usable = usable_examples(past, cut, self.rules, each.objective)
-                    if name not in fitted or self._outdated(*fitted[name], cut, usable):
-                        fitted[name] = Ranker(**each.get_params()).fit(usable), cut
+                for name, unfitted in {DEFAULT: ranker, **others}.items():
+                    usable = usable_examples(past, cut, self.rules, unfitted.objective)
+                    if name not in fitted or self._outdated(fitted[name], fitted_at[name], cut, usable):
+                        fitted[name], fitted_at[name] = Ranker(**unfitted.get_params()).fit(usable), cut
                 names = self.models or (*state.pipeline.models, DEFAULT)
-                rankers = {name: each for name, (each, _) in fitted.items()}
-                evaluated = state.evaluated([*names, *others], rankers=rankers, k=self.k)
+                evaluated = state.evaluated([*names, *others], rankers=fitted, k=self.k)
                 outcomes = self.log.outcomes(cut, evaluated.members, evaluated.true)
                 yield replace(evaluated, outcomes=outcomes)
             if examples is not None:

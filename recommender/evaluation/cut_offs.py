@@ -163,22 +163,7 @@ class PreparedCut:
 
     def evaluated(self, names: Sequence[str], *, rankers: Mapping[str, Ranker], k: int) -> EvaluatedCut:
         """Return the lists of the named models, or of the pipeline with a ranker for the names of rankers."""
-        interactions = self.interactions
-        listed = {name: np.full((len(self.members), k), -1, dtype=np.intp) for name in names}
-        start = 0
-        for rows, candidates, features in self.blocks:
-            for name in listed.keys() & rankers.keys():
-                pipeline = replace(self.pipeline, ranker=rankers[name])
-                score = pipeline.rank(interactions, rows, candidates, features)
-                items = pipeline.ranked(interactions, rows, candidates, score, k=k).item
-                listed[name][start : start + len(rows), : items.shape[1]] = items
-            _fill(listed, _scores_by_model(self.pipeline, candidates), start, candidates, k)
-            start += len(rows)
-        if self.outside is not None:
-            start = 0
-            for rows, candidates in self.outside.proposals(interactions, interactions.members.index[self.rows]):
-                _fill(listed, _scores_by_model(self.outside, candidates), start, candidates, k)
-                start += len(rows)
+        interactions, listed = self.interactions, self._lists(names, rankers, k)
         first_at = interactions.memo("first event", interactions.cells.groupby("member")["first_at"].min)
         began = first_at.reindex(self.rows).to_numpy()
         true = self.outcomes > 0
@@ -196,19 +181,34 @@ class PreparedCut:
             seen=interactions.seen[self.rows],
         )
 
+    def _lists(self, names: Sequence[str], rankers: Mapping[str, Ranker], k: int) -> dict[str, Positions]:
+        """Return for each name the items on the lists: (n_lists, k), -1 where a list is shorter."""
+        interactions = self.interactions
+        listed = {name: np.full((len(self.members), k), -1, dtype=np.intp) for name in names}
+        start = 0
+        for rows, candidates, features in self.blocks:
+            for name in listed.keys() & rankers.keys():
+                pipeline = replace(self.pipeline, ranker=rankers[name])
+                score = pipeline.rank(interactions, rows, candidates, features)
+                items = pipeline.ranked(interactions, rows, candidates, score, k=k).item
+                listed[name][start : start + len(rows), : items.shape[1]] = items
+            _fill(listed, self.pipeline, candidates, start)
+            start += len(rows)
+        if self.outside is not None:
+            start = 0
+            for rows, candidates in self.outside.proposals(interactions, interactions.members.index[self.rows]):
+                _fill(listed, self.outside, candidates, start)
+                start += len(rows)
+        return listed
 
-def _scores_by_model(pipeline: Pipeline, candidates: Candidates) -> dict[str, NDArray[np.float64]]:
-    """Return for each model scores in the order of its own proposals, 0 for what it does not propose."""
-    return dict(zip(pipeline.models, np.nan_to_num(1.0 / candidates.ranks.astype(np.float64)).T, strict=True))
 
-
-def _fill(
-    listed: dict[str, Positions], scores: dict[str, NDArray[np.float64]], start: int, candidates: Candidates, k: int
-) -> None:
-    """Write the best candidates of a block of members, the first at ``start``, into the lists of those scored."""
-    for name in listed.keys() & scores.keys():
-        row, best = best_of(start + candidates.row, scores[name], k)
-        listed[name][row, places_within(row)] = candidates.item[best]
+def _fill(listed: dict[str, Positions], pipeline: Pipeline, candidates: Candidates, start: int) -> None:
+    """Write what each model proposes first to a block of members, the first at ``start``, into its lists."""
+    for name, rank in zip(pipeline.models, candidates.ranks.T, strict=True):
+        if name in listed:
+            score = np.nan_to_num(1.0 / rank.astype(np.float64))  # 0 for what it does not propose
+            row, best = best_of(start + candidates.row, score, listed[name].shape[1])
+            listed[name][row, places_within(row)] = candidates.item[best]
 
 
 def prepare_cut(
