@@ -81,7 +81,13 @@ def demo(folder: Path, *, serve: bool) -> int:
 
 def _serve(settings: Settings, options: tuple[str, ...], member_id: str) -> int:
     """Print a key and a request for a list of a member, and serve all lists until stopped."""
-    key = create_key(settings, "demo", ["lists:read", "analytics:read", "runs:write"], days=1, now=clock())
+    key = create_key(
+        settings,
+        "demo",
+        ["lists:read", "analytics:read", "runs:write", "catalogue:write", "members:write"],
+        days=1,
+        now=clock(),
+    )
     port = free_port()
     address = f"http://{HOST}:{port}"
     typer.echo(

@@ -21,6 +21,7 @@ from api.protocol.route_class import Route
 from content_catalog.taxonomy import Taxonomy
 from infra.explanations.codes import about, codes, name_of
 from infra.ingest.rejects import escape_formula
+from recommender.explanations.translations import topic_name
 
 LANGUAGE_COOKIE: Final = "xuelu_language"
 LOCALES: Final = {"en": "en", "zh": "zh-CN"}
@@ -224,6 +225,7 @@ def _template_functions(language: str, root: str, csrf_token: str) -> dict[str, 
         "name": partial(name_of, language=language),
         "about": partial(about, language=language),
         "coded": coded,
+        "topic_name": partial(topic_name, language=LOCALES[language]),
         "csrf": csrf,
     }
 

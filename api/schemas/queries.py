@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, model_validator
 
+from content_catalog.schema import FORMATS
 from infra.serving.list_json import MAX_LIST_LENGTH
 from recommender.policy.selection import EVERYTHING, Selection
 
@@ -36,7 +37,7 @@ Length = Annotated[int, Field(ge=1, le=MAX_LIST_LENGTH, description="Most items 
 Limit = Annotated[int, Field(ge=1, le=1_000, description="Most entries of a page."), DIGITS]
 Minutes = Annotated[int, Field(ge=1, le=1_440), DIGITS]
 TIME_TO_STUDY: Final = "Time to study: the items take no longer together. Those of unknown length do not fit."
-Format = Literal["article", "video", "short_video", "live", "quiz", "discussion", "course", "vr", "ar"]
+Format = Literal[FORMATS]  # type: ignore[valid-type]  # made from a tuple
 Flag = Annotated[bool, BeforeValidator(_spelled("true|false", "write true or false"))]
 NonEmpty = Annotated[str, Field(min_length=1)]
 Filter = Annotated[str | None, Field(min_length=1, max_length=255, pattern=NO_NUL)]

@@ -85,6 +85,19 @@ ROW_TITLES: Final = {
 """English titles of rows (:data:`recommender.policy.rows.ROWS`)."""
 
 
+TOPICS: Final = {
+    "theory": "theory",
+    "policy-law": "policy and law",
+    "labour-rights": "labour rights",
+    "history": "history",
+    "safety": "safety",
+    "public-service": "public service",
+    "technology": "technology",
+    "trends": "trends",
+}
+"""English names of the topics that have names of their own."""
+
+
 def language_of(wanted: str | None) -> str:
     """Return the language of texts for a wanted tag: zh-CN for any Chinese and for none.
 
@@ -123,18 +136,25 @@ class Words:
             messages = DATED_MESSAGES
             day = date.fromisoformat(arguments["until"])
             arguments["until"] = format_skeleton("MMMMd", day, locale=self._locale)
-        translations = _translations(self._language)
         if "topic" in arguments:
-            key = arguments["topic"].replace("-", " ")
-            if (translated := translations.pgettext("topic", key)) != key:
-                arguments["topic"] = translated
+            arguments["topic"] = topic_name(arguments["topic"], self._language)
         if "due_on" in arguments:
             day = date.fromisoformat(arguments["due_on"])
             arguments["due_on"] = format_date(day, "long", locale=self._locale)
         for kind, taxonomy in self._taxonomies.items():
             if kind in arguments:
                 arguments[kind] = taxonomy.short_name_of(arguments[kind], self._language)
-        return translations.gettext(messages[reason["code"]]).format(**arguments)
+        return _translations(self._language).gettext(messages[reason["code"]]).format(**arguments)
+
+
+def topic_name(topic: str, language: str) -> str:
+    """Return the name of a topic; the topic as the catalogue writes it where it has none.
+
+    >>> topic_name("policy-law", "en"), topic_name("policy-law", "zh-CN"), topic_name("e-bikes", "en")
+    ('policy and law', '政策法律', 'e-bikes')
+    """
+    name = TOPICS.get(topic.replace(" ", "-"))
+    return topic if name is None else _translations(language).pgettext("topic", name)
 
 
 def row_title(row: str, language: str) -> str:

@@ -89,7 +89,7 @@ def audience_of(viewer: Viewer) -> Callable[[Record], str]:
     def audience(record: Record) -> str:
         codes = [(kind, code) for kind, column in GROUPS.items() for code in record[column]]
         names = [code_name(taxonomies[kind], code, language) or code for kind, code in codes]
-        return ", ".join([*names, *record["target_units"], *record["target_regions"]])
+        return ", ".join([*names, *record["target_units"], *record.get("target_regions", ())])
 
     return audience
 

@@ -72,6 +72,8 @@ def test_an_items_page_shows_who_gets_it_and_what_is_like_it(browser: Browser, s
             assert texts()[key][language] in page
     assert 'href="/console/item?item_id=v2"' in page
     assert "<form" not in page.partition("<main")[2], "who may only look edits nothing"
+    assert texts()["edit_scope"]["zh"] in page
+    assert '<a href="/console/items?topic=safety">安全</a>' in page
     assert client.get("/console/item.csv?item_id=v1").text.startswith("\ufeffvalue,lists,shown,opened")
     assert client.get("/console/item?item_id=none").status_code == 404
 
@@ -112,6 +114,10 @@ def test_a_change_that_is_refused_changes_nothing(
     refused = send(client, "/console/item", **ITEM | {"summary": "Of mine"} | fields)
     assert refused.status_code == status
     assert (">Of mine</textarea>" in refused.text) == (status != 404 and fields != NUL), "what was written is kept"
+    asked, faults = 'action="/console/item#outcome"', '<ul id="outcome"'
+    assert (asked in before, faults in refused.text) == (True, status != 404 and fields != NUL), (
+        "and its faults come first"
+    )
     assert client.get("/console/item", params=ITEM).text == before
     assert actions(engine) == ["console.log_in"]
 
@@ -140,9 +146,7 @@ def test_topics_that_lack_content_are_shown_with_the_names_of_their_groups(
     client = browser("analytics:read")
     monkeypatch.setattr(dependencies, "clock", lambda: now)
     page = client.get("/console/gaps?language=zh").text
-    assert re.search(
-        r'驾驶员.*?<span class="note">83</span></th><td><a [^>]*>safety</a></td><td class="n">10</td>', page
-    )
+    assert re.search(r'驾驶员.*?<span class="note">83</span></th><td><a [^>]*>安全</a></td><td class="n">10</td>', page)
     first = client.get("/console/gaps.csv").text.splitlines()[1]
     assert first.startswith("role,41,")
     monkeypatch.setattr(dependencies, "clock", lambda: now - timedelta(days=90))

@@ -15,6 +15,7 @@ from recommender.explanations.translations import (
     LANGUAGES,
     MESSAGES,
     ROW_TITLES,
+    TOPICS,
     Words,
     language_of,
 )
@@ -75,7 +76,7 @@ def test_the_chinese_file_holds_no_text_that_is_empty_fuzzy_or_without_a_use(chi
     assert all(message.string and not message.fuzzy for message in messages)
     texts = {*MESSAGES.values(), *DATED_MESSAGES.values(), *EMPTY_MESSAGES.values(), *ROW_TITLES.values()}
     others = [message for message in messages if message.id not in texts]
-    assert all(message.context == "topic" for message in others)
+    assert [(message.context, message.id) for message in others] == [("topic", name) for name in TOPICS.values()]
     assert not chinese.obsolete
 
 
@@ -101,7 +102,7 @@ def test_no_two_reasons_sound_the_same(code: str) -> None:
         ("zh-CN", "because_finished", "因为您学完了《Safe driving》"),
         ("en", "studied_in_segment", "Much studied by drivers in postal and courier services this week"),
         ("zh-CN", "studied_in_industry", "本周邮政快递同行都在学"),
-        ("en", "new_on_topic", "New on labour-rights"),
+        ("en", "new_on_topic", "New on labour rights"),
         ("zh-CN", "new_on_topic", "“劳动权益”主题上新"),
         ("en", "popular", "Popular with members"),
     ],
