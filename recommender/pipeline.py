@@ -151,14 +151,16 @@ class Pipeline:
             score = self.rank(interactions, rows, candidates, features)
             lists = self.ranked(interactions, rows, candidates, score, k=k)
             row, column = np.nonzero(lists.listed)
+            place = lists.place[row, column]
+            scored = np.flatnonzero(place >= 0)  # rules inserted the others
+            best = place[scored]
+            of_best = interactions, rows, candidates.at(best), features if features is None else features[best]
+            parts = self.contributions(*of_best)
             source, score_of_entry = np.full(len(row), INSERTED, dtype=object), np.full(len(row), np.nan)
-            scored = np.flatnonzero((place := lists.place[row, column]) >= 0)
-            score_of_entry[scored] = score[best := place[scored]]
-            columns = interactions, rows, candidates.at(best), features if features is None else features[best]
-            source[scored] = largest(parts := self.contributions(*columns))
+            source[scored], score_of_entry[scored] = largest(parts), score[best]
             reasons = [lists.reasons[number] if number >= 0 else None for number in lists.reason[row, column].tolist()]
             if candidates.earlier is not None:
-                profiles = interactions, rows[row[scored]], self._parts(*columns), parts, self.transition_days
+                profiles = interactions, rows[row[scored]], self._parts(*of_best), parts, self.transition_days
                 for entry in scored[earlier_prevails(*profiles)]:
                     reasons[entry] = reasons[entry] or reason_of(FITS_EARLIER)
             item, propensity = lists.item[row, column], lists.propensity[row, column]
@@ -223,7 +225,7 @@ class Pipeline:
     def _parts(
         self, interactions: Interactions, rows: Positions, candidates: Candidates, features: Scores | None = None
     ) -> NDArray[np.float64]:
-        groups = grouping(self.feature_names)
+        groups = grouping(names_of(self.models))
         parts = np.zeros((len(candidates.row), groups.shape[1]))
         chosen = self.are_ranked(interactions, rows, candidates)
         if self.ranker and chosen.any():
@@ -235,11 +237,6 @@ class Pipeline:
             weights = fusion_weights(interactions, rows, tuple(self.models))[candidates.row[~chosen]]
             parts[~chosen] = fusion_parts(candidates.ranks[~chosen], weights) @ groups[: len(self.models)]
         return parts
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """Names of the ranker's features, in order."""
-        return names_of(self.models)
 
     def are_ranked(self, interactions: Interactions, rows: Positions, candidates: Candidates) -> NDArray[np.bool_]:
         """Return the candidates that the ranker scores."""

@@ -42,7 +42,7 @@ def test_the_source_of_every_entry_is_the_largest_contribution_to_its_score() ->
     n_checked = 0
     for rows, candidates in pipeline.proposals(interactions, interactions.members.index):
         features = pipeline.features(interactions, rows, candidates)
-        parts = ranker.contributions(features, grouping(pipeline.feature_names))
+        parts = ranker.contributions(features, grouping(feature_names()))
         np.testing.assert_allclose(parts.sum(axis=1), ranker.score(features), atol=1e-5)
         sources = largest(parts)
         keys = zip(
