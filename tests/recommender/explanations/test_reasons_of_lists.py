@@ -27,10 +27,10 @@ from tests.recommender.builders import (
 FINISHING = ("completed", "passed")
 
 
-@pytest.fixture(scope="module", params=[1, 6])
-def explained(request: pytest.FixtureRequest) -> tuple[Organisation, pd.DataFrame]:
+@pytest.fixture(scope="module")
+def explained() -> tuple[Organisation, pd.DataFrame]:
     """Return an organisation and the explained lists of all its members and all models."""
-    organisation = random_organisation(request.param, members=80, items=40, studies=1_500)
+    organisation = random_organisation(6, members=80, items=40, studies=1_500)
     interactions = organisation.interactions
     pipeline = fitted_pipeline(interactions)
     lists = pipeline.recommend(interactions, interactions.members.index, k=50)
