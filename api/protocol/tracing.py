@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 """Either names the collector of traces; the first one, of traces alone, goes before the other."""
+OFF: Final = {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none"}
+"""Values by which OpenTelemetry is told to send no traces, whatever else is set."""
 WITH_IDS: Final = ("http.target", "http.url", "url.full", "url.path", "url.query")
 """Attributes that would hold the ids of members; the template of the route tells enough."""
 QUIET_URLS: Final = "/v1/health/.*,/metrics"
@@ -27,7 +29,7 @@ def install(app: FastAPI) -> None:
         The extra is not installed.
     """
     variable = next((name for name in VARIABLES if os.environ.get(name)), None)
-    if variable is None:
+    if variable is None or any(os.environ.get(name, "").lower() == value for name, value in OFF.items()):
         return
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra

@@ -54,6 +54,9 @@ def test_traces_are_sent_where_the_environment_says_so_and_without_the_extra_it_
     monkeypatch.delenv("OTEL_SERVICE_NAME")
     assert not hasattr(app_from_environment(), "_is_instrumented_by_opentelemetry")
     monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    with monkeypatch.context() as off:
+        off.setenv("OTEL_TRACES_EXPORTER", "none")
+        assert not hasattr(app_from_environment(), "_is_instrumented_by_opentelemetry")
     assert app_from_environment()._is_instrumented_by_opentelemetry  # type: ignore[attr-defined]  # set by the extra
     assert os.environ.get("OTEL_SERVICE_NAME") == name
     real = builtins.__import__
