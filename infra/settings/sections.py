@@ -1,5 +1,6 @@
 """Sections of the settings."""
 
+from datetime import timedelta
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -188,11 +189,16 @@ class DeliverySettings(SettingsSection):
     concurrency: int = Field(default=50, ge=1, le=1_000)
     """Most pushes under way to one endpoint at a time."""
     lease_seconds: float = Field(default=120.0, gt=0, le=86_400)
-    """A push that a worker claimed and did not settle for so long is claimed by another one."""
+    """A push that a worker claimed and did not settle for so long, and three timeouts, is claimed by another one."""
     allow_private_addresses: bool = False
     """Deliver to private addresses too, and over plain HTTP."""
     secret_key: str = Field(default="", repr=False)
     """Key that seals the secrets of endpoints. From the environment only."""
+
+    @property
+    def lease(self) -> timedelta:
+        """Time that a claimed push is held for: at least that for resolving the host, sending and recording."""
+        return timedelta(seconds=max(self.lease_seconds, 3 * self.timeout_seconds))
 
 
 class OidcSettings(SettingsSection):

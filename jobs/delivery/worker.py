@@ -192,7 +192,7 @@ class _WebhookLane:
                 session,
                 self._endpoint["endpoint_key"],
                 limit=max(settings.concurrency // BATCHES_IN_FLIGHT, 1),
-                lease=timedelta(seconds=settings.lease_seconds),
+                lease=settings.lease,
                 now=now,
             )
             secrets = endpoints.signing_secrets(session, self._endpoint["endpoint_key"], self._cipher, now=now)

@@ -207,6 +207,17 @@ def test_an_app_that_answers_too_late_gets_the_same_id_again(planned: Callable[.
     assert len(app.seen) > MEMBERS
 
 
+@ON_SQLITE
+def test_no_push_is_claimed_again_within_the_time_that_its_answer_may_take(
+    planned: Callable[..., DeliverySetup],
+) -> None:
+    with StudyApp() as app:
+        setup = planned(app, lease_seconds=1e-7)
+        assert +setup.deliver() == {"delivered": MEMBERS}
+
+    assert len(app.ids) == len(set(app.ids)) == MEMBERS
+
+
 def test_one_app_that_never_answers_holds_up_no_other(setup: DeliverySetup) -> None:
     fast = setup.settings.delivery.model_copy(update={"timeout_seconds": 5.0, "max_per_day": 2, "max_per_week": 14})
     setup.settings = setup.settings.model_copy(update={"delivery": fast})
