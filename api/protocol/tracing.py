@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 VARIABLES: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 """Either names the collector of traces; the first one, of traces alone, goes before the other."""
 OFF: Final = {"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "none"}
-"""Values by which OpenTelemetry is told to send no traces, whatever else is set."""
+"""Values that end all traces in OpenTelemetry, whatever else is set."""
 WITH_IDS: Final = ("http.target", "http.url", "url.full", "url.path", "url.query")
 """Attributes that would hold the ids of members; the template of the route tells enough."""
 QUIET_URLS: Final = "/v1/health/.*,/metrics"
