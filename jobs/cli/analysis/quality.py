@@ -89,6 +89,9 @@ def backtest_command(
             lists, days = _counted(shown[0]["lists"], "list"), _counted(horizon_days, "day")
             title = f"{part}: {lists} of {k}, {first} to {last}, evaluated on the {days} after each"
             print_table(title, ["model", *METRICS, "NDCG, 95 %"], [_cells(row) for row in shown])
+            for row in shown:
+                if row["model"] == "default" != row["baseline"]:
+                    typer.echo(_beside_best(row))
             if shown[0]["lists"] < MIN_LISTS:
                 echo_warning(
                     f"{lists} {part}: below {MIN_LISTS} neither figures nor intervals mean much; take more days"
@@ -102,6 +105,17 @@ def _counted(number: int, noun: str) -> str:
     ('1 list', '1,200 lists')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _beside_best(row: dict[str, Any]) -> str:
+    """Return a line on the pipeline beside the best single model.
+
+    >>> _beside_best({"baseline": "ease", "ndcg_difference": -0.04, "ndcg_difference_interval": [-0.05, -0.03]})
+    'default beside ease, the best single model: NDCG -0.0400 (95 %: -0.050 to -0.030)'
+    """
+    low, high = row["ndcg_difference_interval"]
+    figures = f"NDCG {row['ndcg_difference']:+.4f} (95 %: {low:+.3f} to {high:+.3f})"
+    return f"default beside {row['baseline']}, the best single model: {figures}"
 
 
 def _cells(row: dict[str, Any]) -> list[object]:

@@ -9,7 +9,7 @@ import typer
 from jobs.cli.help import add_group, command
 from jobs.cli.terminal import MAX_COUNT, Options, print_figures, print_json, print_rows, print_table
 
-COLUMNS = ("number", "kind", "subject", "created_at", "settings_digest", "data_digest", "code_version")
+COLUMNS = ("number", "kind", "subject", "days", "created_at", "settings_digest", "data_digest", "code_version")
 SHORT = 12
 """Digits of a digest that a table shows."""
 
@@ -24,7 +24,8 @@ def list_command(options: Options) -> None:
 
     with options.session() as (session, key, _):
         rows = trials.all_of(session, key)
-    shown = [{name: _short(name, row[name]) for name in COLUMNS} for row in rows]
+    days = [{"days": f"{row['span']['first']} to {row['span']['last']}"} for row in rows]
+    shown = [{name: _short(name, (row | span)[name]) for name in COLUMNS} for row, span in zip(rows, days, strict=True)]
     empty = "`xuelu backtest` and `xuelu tune` store one each"
     options.show(rows, lambda: print_rows("Trials", COLUMNS, shown, empty=empty))
 
@@ -41,7 +42,7 @@ def show_command(
     if options.json:
         print_json(trial)
         return
-    print_figures(f"Trial {number}", {name: trial[name] for name in COLUMNS[1:]} | trial["span"])
+    print_figures(f"Trial {number}", {name: trial[name] for name in COLUMNS if name in trial} | trial["span"])
     results = trial["results"]
     if trial["kind"] == "tune":
         print_table("days held out of the search", ["settings", "recall", "ndcg"], results["held_out"])

@@ -84,8 +84,9 @@ def point_chart(
         return ""
     spans = []
     for values in ([point[1] for point in points], [point[2] for point in points]):
-        pad = (max(values) - min(values)) * 0.08 or 1.0
-        spans.append((min(values) - pad, max(values) + pad))
+        low, high = min(values), max(values)
+        pad = (high - low) * 0.08 or 1.0
+        spans.append((max(low - pad, 0.0) if low >= 0 else low - pad, high + pad))
     (x_low, x_high), (y_low, y_high) = spans
     width, height = WIDTH - 2 * MARGIN - 90, PLANE_HEIGHT - MARGIN - 16
     parts = [

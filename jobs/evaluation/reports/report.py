@@ -44,7 +44,8 @@ def backtest_page(rows: Sequence[dict[str, Any]], name: str, *, language: str = 
         raise SettingsError(f"{name} is no backtest; `xuelu backtest -o FILE` writes one")
     t = translator(language)
     curve = [row for row in rows if "learned_by" in row]
-    single = [row for row in rows if "learned_by" not in row]
+    single = [row for row in rows if "learned_by" not in row and (row["coverage"] or row["model"] == DEFAULT)]
+    single = single or list(rows)
     parts = {part: [row for row in single if row["slice"] == part] for part in PARTS}
     sections = [_by_model(part_rows, t(PARTS[part]), t) for part, part_rows in parts.items() if part_rows]
     main_rows = parts["warm"] or parts["cold"] or [row for row in single if row["slice"] == rows[0]["slice"]]

@@ -261,6 +261,9 @@ def test_the_commands_print_tables_and_write_files(xuelu: Run, tmp_path: Path) -
     )
     assert answer.status == 0
     assert "warm: 80 lists of 10, 2026-02-16 to 2026-02-18" in answer.out
+    assert answer.out.count("default beside ease, the best single model: NDCG ") == len(
+        {row["slice"] for row in json.loads((tmp_path / "rows.json").read_text())} & {"warm", "cold"}
+    )
     rows = json.loads((tmp_path / "rows.json").read_text())
     by_name = {row["model"]: row for row in rows if row["slice"] == "warm"}
     curve = {name: row["learned_by"]["completed"] for name, row in by_name.items() if "learned_by" in row}

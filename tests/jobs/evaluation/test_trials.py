@@ -32,6 +32,7 @@ def test_every_backtest_and_search_is_stored_and_two_can_be_compared(
     ]
     assert len({row["data_digest"] for row in listed[1:]}) == 1
     assert len({row["settings_digest"] for row in listed}) == 2
+    assert "2026-02-24 to 2026-02-25" in xuelu("trials", "list").out
     first = xuelu("trials", "show", 1, "--json").json
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert first["results"] == [row for row in rows if row["slice"] in ("warm", "cold")]
