@@ -22,6 +22,7 @@ from infra.delivery.outbox import (
     IS_PENDING,
     PENDING,
     counted_pushes,
+    counts_under_caps,
     plan_isolated,
     push_preferences,
     push_rules,
@@ -155,6 +156,12 @@ def _without(counted: pd.DataFrame, batch: dict[str, Delivery]) -> pd.DataFrame:
     }
     less = [int(key in own) for key in zip(counted["member_id"], counted["period"], strict=True)]
     return counted.assign(pushes=counted["pushes"] - less)
+
+
+def counted_runs(session: Session, organisation_key: int, now: datetime) -> list[int]:
+    """Return the keys of the runs of pushes that count under the caps: a run that is removed takes its pushes along."""
+    query = select(deliveries.c.run_key).where(counts_under_caps(organisation_key, now)).distinct()
+    return list(session.scalars(query))
 
 
 def _occupied(session: Session, organisation_key: int, periods: set[str]) -> set[tuple[int, str, str]]:

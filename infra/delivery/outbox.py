@@ -41,7 +41,6 @@ FEW_MEMBERS: Final = 1_000
 """Events of so few members are looked up by member."""
 
 log = structlog.get_logger("xuelu.delivery")
-
 # As text and no parameters, so that SQLite sees that the indexes of these will do.
 IS_PENDING: Final = deliveries.c.status == literal_column("'pending'")
 IS_DEAD: Final = deliveries.c.status == literal_column("'dead'")
@@ -259,15 +258,17 @@ def _recent_events(session: Session, organisation_key: int, members: pd.Index, n
     return recent[recent["member"] >= 0]
 
 
-def counted_pushes(session: Session, organisation_key: int, now: datetime) -> pd.DataFrame:
-    """Return the pushes of the last week and to come that count under the caps: ``member_id, period, pushes``."""
+def counts_under_caps(organisation_key: int, now: datetime) -> ColumnElement[bool]:
+    """Return the condition for the pushes of the last week and to come that count under the caps."""
     first = (now - timedelta(days=WEEK_DAYS + 1)).date().isoformat()
     counts = or_(deliveries.c.status.in_((PENDING, DELIVERED)), deliveries.c.attempts > 0)
-    query = (
-        select(deliveries.c.member_id, deliveries.c.period, func.count().label("pushes"))
-        .where(deliveries.c.organisation_key == organisation_key, deliveries.c.period >= first, counts)
-        .group_by(deliveries.c.member_id, deliveries.c.period)
-    )
+    return and_(deliveries.c.organisation_key == organisation_key, deliveries.c.period >= first, counts)
+
+
+def counted_pushes(session: Session, organisation_key: int, now: datetime) -> pd.DataFrame:
+    """Return the pushes that count under the caps: ``member_id, period, pushes``."""
+    own = deliveries.c.member_id, deliveries.c.period
+    query = select(*own, func.count().label("pushes")).where(counts_under_caps(organisation_key, now)).group_by(*own)
     return pd.DataFrame(session.execute(query).all(), columns=["member_id", "period", "pushes"])
 
 

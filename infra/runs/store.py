@@ -1,6 +1,6 @@
 """Runs and their push lists: written in one transaction, read by the service."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -244,15 +244,15 @@ def roll_back(session: Session, organisation_key: int) -> tuple[dict[str, Any], 
     return bad, before
 
 
-def prune(session: Session, organisation_key: int, *, before: datetime) -> list[str]:
-    """Remove finished runs made before a moment, but never the served one; return their ids."""
+def prune(session: Session, organisation_key: int, *, before: datetime, stay: Iterable[int] = ()) -> list[str]:
+    """Remove finished runs made before a moment, but never the served one nor those that stay; return their ids."""
     lock(session, organisation_key)
     served_key = session.scalar(select(latest_key(organisation_key)))
     old = select(runs.c.run_key, runs.c.run_id).where(
         runs.c.organisation_key == organisation_key,
         runs.c.status != "built",
         runs.c.made_at < before,
-        runs.c.run_key != (served_key or -1),
+        runs.c.run_key.not_in([served_key or -1, *stay]),
     )
     rows = session.execute(old).all()
     _remove(session, organisation_key, [row.run_key for row in rows])

@@ -181,12 +181,14 @@ def prune_command(
 ) -> None:
     """Remove runs and lists that are older than what is kept.
 
-    The run that is served always stays.
+    The run that is served always stays, and so do those of the last week's pushes, which count under its caps.
     """
+    from infra.delivery.admin import counted_runs
     from infra.runs import store as runs
 
     with options.session() as (session, key, settings):
         max_age = timedelta(days=keep_days or settings.nightly.keep_days)
-        removed = runs.prune(session, key, before=clock() - max_age)
+        now = clock()
+        removed = runs.prune(session, key, before=now - max_age, stay=counted_runs(session, key, now))
         audit_command(session, key, "runs.prune", {"run_ids": removed})
     options.print({"removed": removed}, f"{len(removed):,} runs removed")

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from features.interactions import Interactions
 from infra.db.engine import transaction
 from infra.delivery import outbox
+from infra.delivery.admin import counted_runs
 from infra.errors import NoPublishedRunError
 from infra.policy import curated_entries, fatigue, member_choices
 from infra.reports import data_quality, required_study
@@ -175,9 +176,10 @@ def _enqueue(session: Session, run: RunInProgress, gated: gate.GateResult) -> in
 
 
 def prune(run: RunInProgress) -> None:
-    """Remove the runs that are older than ``nightly.keep_days``."""
+    """Remove the runs that are older than ``nightly.keep_days``, unless their pushes still count under the caps."""
     before = run.now - timedelta(days=run.settings.nightly.keep_days)
     with transaction(run.engine) as session:
-        removed = runs.prune(session, run.organisation_key, before=before)
+        counted = counted_runs(session, run.organisation_key, run.now)
+        removed = runs.prune(session, run.organisation_key, before=before, stay=counted)
     for run_id in removed:
         artefacts.remove(run.settings.artefacts_folder / run_id)

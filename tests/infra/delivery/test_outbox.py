@@ -382,7 +382,11 @@ def test_runs_that_are_no_longer_kept_take_their_deliveries_along(setup: Deliver
         record = {"settings_digest": "0", "code_version": "0", "seeds": {}}
         new = runs.start(session, key, as_of=setup.now, now=setup.now, record=record)
         runs.finish(session, new, status="published", now=setup.now, checks=[], counts={"lists": 1}, data_digest="0")
-        assert runs.prune(session, key, before=setup.now + MINUTE)
+        week_after = setup.now + timedelta(days=9)
+        counted = [admin.counted_runs(session, key, now) for now in (setup.now, week_after)]
+        assert counted == [[old], []], "of a week pushes count under the cap"
+        assert not runs.prune(session, key, before=week_after, stay=counted[0])
+        assert runs.prune(session, key, before=week_after, stay=counted[1])
         assert old != new
     assert setup.rows() == []
     assert setup.attempts() == []
