@@ -13,7 +13,7 @@ EVERY_ROUTE = {"push list", "events", "statements", "change member", "change ite
 def test_mixed_traffic_meets_no_error_and_loses_no_acknowledged_event(
     database: str, minutes: float, outages: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sizes = ["--minutes", str(minutes), "--connections", "8", "--members", "300"]
+    sizes = ["--minutes", str(minutes), "--connections", "8", "--members", "100"]
 
     main([*sizes, "--database", database, "--outages", str(outages)])
 

@@ -130,8 +130,8 @@ def peak_bytes(folder: Path, members: int) -> tuple[int, int]:
 
 
 def test_memory_does_not_grow_with_the_members(tmp_path: Path) -> None:
-    few, few_arrow = peak_bytes(tmp_path, 4_000)
-    many, many_arrow = peak_bytes(tmp_path, 16_000)
+    few, few_arrow = peak_bytes(tmp_path, 2_000)
+    many, many_arrow = peak_bytes(tmp_path, 8_000)
     assert many < 1.2 * few
     assert many_arrow < 1.2 * few_arrow
 
