@@ -24,6 +24,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     type_coerce,
     union_all,
 )
@@ -58,10 +59,13 @@ def resting_items(text: str | None, now: datetime, days: float) -> frozenset[str
     >>> resting_items('[["a", 0], ["b", 86400000000]]', EPOCH + timedelta(days=14), 14.0)
     frozenset({'b'})
     """
-    if text is None:
-        return frozenset()
-    since = (now - timedelta(days=days) - EPOCH) // MICROSECOND
-    return frozenset(item_id for item_id, last_at in orjson.loads(text) if last_at > since)
+    since = _rest_began(now, days)
+    return frozenset(item_id for item_id, last_at in orjson.loads(text or "[]") if last_at > since)
+
+
+def _rest_began(now: datetime, days: float) -> int:
+    """Return the microseconds since 1970 of a moment so many days ago: what was last shown before rests no more."""
+    return (now - timedelta(days=days) - EPOCH) // MICROSECOND
 
 
 def resting_of(
@@ -85,8 +89,7 @@ def of_run(session: Session, organisation_key: int, *, times: int, days: float, 
     if not times:
         return {}
     tired = _ignored(organisation_key, times, session.get_bind().dialect.name)
-    since = (now - timedelta(days=days) - EPOCH) // MICROSECOND
-    query = select(tired.c.member_id, tired.c.item_id).where(tired.c.last_at > since)
+    query = select(tired.c.member_id, tired.c.item_id).where(tired.c.last_at > _rest_began(now, days))
     by_member = bulk.values_by_key(session, query.order_by(tired.c.member_id, tired.c.item_id))
     return {member_id: orjson.dumps(item_ids).decode() for member_id, item_ids in by_member.items()}
 
@@ -96,16 +99,15 @@ def _ignored(organisation_key: Key, times: Key, dialect: str, *, of_row: bool = 
 
     With ``of_row`` of the member alone whose row of ``members`` an outer query is at.
     """
-
-    def of(table: Any, query: Select[Any]) -> Select[Any]:
-        return query.where(table.c.member_id == members.c.member_id).correlate(members) if of_row else query
-
-    at, own = type_coerce(events.c.occurred_at, BigInteger), counting(organisation_key)
+    event_of_member, push_of_member = (
+        table.c.member_id == members.c.member_id if of_row else true() for table in (events, deliveries)
+    )
+    at, own = type_coerce(events.c.occurred_at, BigInteger), and_(counting(organisation_key), event_of_member)
     columns = events.c.member_id, events.c.item_id
-    shown = of(events, select(*columns, at.label("at")).where(own, events.c.verb == SHOWN))
-    pushed = of(deliveries, _pushed(organisation_key, dialect))
+    shown = select(*columns, at.label("at")).where(own, events.c.verb == SHOWN).correlate(members)
+    pushed = _pushed(organisation_key, dialect).where(push_of_member).correlate(members)
     showings = union_all(shown, pushed).subquery("showings")
-    reacted = of(events, select(*columns, func.max(at).label("at")).where(own, events.c.verb != SHOWN))
+    reacted = select(*columns, func.max(at).label("at")).where(own, events.c.verb != SHOWN).correlate(members)
     reactions = reacted.group_by(*columns).subquery("reactions")
     same = and_(reactions.c.member_id == showings.c.member_id, reactions.c.item_id == showings.c.item_id)
     query = (
@@ -115,16 +117,14 @@ def _ignored(organisation_key: Key, times: Key, dialect: str, *, of_row: bool = 
         .group_by(showings.c.member_id, showings.c.item_id)
         .having(func.count() >= times)
     )
-    return (query.correlate(members) if of_row else query).subquery("tired")
+    return query.correlate(members).subquery("tired")
 
 
 def _pushed(organisation_key: Key, dialect: str) -> Select[Any]:
     """Return ``member_id, item_id, at`` of the places on delivered pushes that no event reports as shown."""
     if dialect == "postgresql":
-        each = func.json_array_elements_text(cast(deliveries.c.item_ids, JSON)).table_valued(
-            "value", joins_implicitly=True
-        )
-        each = each.render_derived("pushed_items")
+        item_ids = func.json_array_elements_text(cast(deliveries.c.item_ids, JSON))
+        each = item_ids.table_valued("value", joins_implicitly=True).render_derived("pushed_items")
     else:
         each = func.json_each(deliveries.c.item_ids).table_valued("value", joins_implicitly=True)
     of_list = and_(
