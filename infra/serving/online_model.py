@@ -40,7 +40,7 @@ ModelSource = Callable[[Session, dict[str, Any]], "OnlineModel"]
 LoadResult = Literal["loaded", "missing", "other_code", "unreadable"]
 LOAD_FAULTS: Final[dict[LoadResult, str]] = {
     "missing": "are not stored; the setting `nightly.keep_models_days` says for how long they are",
-    "other_code": "were stored by another version of xuelu",
+    "other_code": "were stored by another version of xuelu; `xuelu nightly` stores new ones",
     "unreadable": "cannot be read: they are damaged, or `models.extra`, `models.in_pipeline` or the module of an own "
     "model are not as in the night that stored them",
 }

@@ -22,10 +22,11 @@ def send(client: TestClient, path: str, **fields: str) -> Any:
 
 
 def cells(page: str, row: str) -> list[str]:
-    """Return the cells of a table's row."""
+    """Return the texts of the cells of a table's row."""
     match = re.search(rf"<th scope=\"row\">(?:<a [^>]*>)?{row}(?:</a>)?</th>(.*?)</tr>", page, re.DOTALL)
     assert match is not None, page
-    return [re.sub(r"\s+", " ", cell).strip() for cell in re.findall(r"<td[^>]*>(.*?)</td>", match[1], re.DOTALL)]
+    texts = (re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", match[1], re.DOTALL))
+    return [re.sub(r"\s+", " ", text).strip() for text in texts]
 
 
 @pytest.mark.usefixtures("couriers")

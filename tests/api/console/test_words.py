@@ -66,6 +66,7 @@ def test_a_run_and_a_list_are_shown_in_words(browser: Browser, served_online: di
     assert re.findall(r'<td[^>]* lang="en">.+?</td>', pages[1]) == [], "a detail in English"
     assert "个人学习记录" in pages[2]
     glossary = client.get("/console/glossary", params={"language": "zh"}).text
+    assert re.search(r">驾驶员[^<]*</th><td><code>83</code>", glossary)
     anchors = set(re.findall(r'id="([^"]+)"', glossary))
     links = {link for page in pages for link in re.findall(r'glossary#([^"]+)"', page)}
     assert len(links) > 20
