@@ -1,6 +1,6 @@
 """Screen of an item: its data, members who get it, its outcomes on push lists, similar items; edit and hide."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import Query
 from starlette.responses import Response
@@ -36,10 +36,10 @@ ItemId = Annotated[str, Query(max_length=2_000, pattern=NO_NUL)]
 
 
 @router.get("/item")
-def item_page(viewer: Analyst, item_id: ItemId) -> Response:
-    """Return an item."""
+def item_page(viewer: Analyst, item_id: ItemId, saved: Literal["", "true"] = "") -> Response:
+    """Return an item, which may have just been ``saved``."""
     record = records.read(viewer.session, viewer.organisation_key, "items", item_id)
-    return _page(viewer, record=record, fields=as_fields(record), etag=records.etag(record))
+    return _page(viewer, record=record, fields=as_fields(record), etag=records.etag(record), saved=saved)
 
 
 @router.get("/item.csv")
@@ -70,7 +70,7 @@ def hide_item(viewer: Editor) -> Response:
 def _saved(viewer: Viewer, fields: dict[str, str]) -> Response:
     item_id = viewer.form.get("item_id", "")
     write_request(viewer).patch(viewer.caller, "items", item_id, fields)
-    return redirected(viewer.request, "/console/item", item_id=item_id)
+    return redirected(viewer.request, "/console/item", item_id=item_id, saved="true")
 
 
 def _report(viewer: Viewer, item_id: str) -> dict[str, Any] | None:
@@ -101,5 +101,5 @@ def _page(viewer: Viewer, *, record: Record, **form: Any) -> Response:
         curates=viewer.may("catalogue:write"),
         edits=viewer.may("catalogue:write") and records.is_own(session, key, item_id),
         columns=COLUMNS,
-        **{"faults": [], **form},
+        **{"faults": [], "saved": "", **form},
     )

@@ -81,7 +81,8 @@ def test_an_items_page_shows_who_gets_it_and_what_is_like_it(browser: Browser, s
 @pytest.mark.usefixtures("couriers")
 def test_an_item_is_edited_and_hidden_with_the_audit_entries_of_the_api(browser: Browser, engine: Engine) -> None:
     client = browser()
-    assert send(client, "/console/item", **ITEM, title="Knots", summary="a\r\nb", topics="rope").status_code == 303
+    saved = send(client, "/console/item", **ITEM, title="Knots", summary="a\r\nb", topics="rope")
+    assert (saved.status_code, texts()["item_saved"]["en"] in client.get(saved.headers["location"]).text) == (303, True)
     page = client.get("/console/item", params=ITEM).text
     assert "<h1>Knots</h1>" in page
     assert ">a\nb</textarea>" in page
