@@ -21,7 +21,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import count as count_up
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import psycopg
@@ -151,9 +150,7 @@ class Workers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._nursery.communicate(timeout=600)
 
     def fill_up(self, *, doomed: bool) -> None:

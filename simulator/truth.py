@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 import numpy as np
@@ -50,7 +49,7 @@ class StudyTruthFiles:
         """Return the files, open for writing."""
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the files."""
         self._stack.close()
 
@@ -104,9 +103,7 @@ class TruthFiles:
         """Return the files, open for writing."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file of members."""
         self._writer.close()
 
