@@ -29,7 +29,7 @@ def settings_in(folder: Path) -> Settings:
         rejects_folder=folder / "rejects",
         max_reject_share=1.0,
         models=SMALL_MODELS,
-        ranker=RankerSettings(window_days=4),
+        ranker=RankerSettings(window_days=2),
     )
 
 
