@@ -32,11 +32,15 @@ METADATA: Final = frozenset(
         "100.100.100.200",  # Alibaba Cloud
         "168.63.129.16",  # Azure
         "192.0.0.192",  # Oracle Cloud
+        "fd00:ec2::23",  # AWS, of pods
         "fd00:ec2::254",  # AWS
         "fd20:ce::254",  # Google Cloud
     )
 )
 """Services of clouds that hand out a machine's credentials and are not at a link-local address."""
+
+NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+"""Addresses whose end is the IPv4 address that a gateway leads on to (RFC 6052)."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -99,6 +103,9 @@ async def resolve_host(host: str, port: int, *, allow_private: bool, threads: Ex
 
 def _holds_credentials(address: Address) -> bool:
     """Return whether an address is of the link alone or a metadata service: no study app is there."""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return _holds_credentials(address.ipv4_mapped)
+    if isinstance(address, ipaddress.IPv6Address):
+        end = ipaddress.IPv4Address(int(address) % 2**32)
+        inner = end if address in NAT64 else address.ipv4_mapped or address.sixtofour
+        if inner:
+            return _holds_credentials(inner)
     return address.is_link_local or address in METADATA

@@ -242,7 +242,10 @@ def test_name_servers_that_do_not_answer_hold_up_their_own_endpoints_alone(monke
     assert all(isinstance(result, EndpointError) for result in results)
 
 
-@pytest.mark.parametrize("address", ["169.254.169.254", "::ffff:100.100.100.200", "fe80::1", "fd00:ec2::254"])
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "::ffff:100.100.100.200", "fe80::1", "fd00:ec2::254", "fd00:ec2::23", "64:ff9b::a9fe:a9fe"],
+)
 def test_metadata_services_are_refused_also_where_private_addresses_are_allowed(address: str) -> None:
     with pytest.raises(EndpointError, match="keep their credentials"):
         asyncio.run(resolve_host(address, 80, allow_private=True))
