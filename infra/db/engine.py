@@ -232,7 +232,7 @@ def _explanation_of_sqlite(cause: sqlite3.Error, line: str) -> Explanation | Non
     if "database or disk is full" in line:
         return DatabaseUnavailableError, "free some space on its disk"
     if isinstance(cause, sqlite3.OperationalError) and any(words in line.lower() for words in SQLITE_OUTAGES):
-        return DatabaseUnavailableError, "is its folder writable, the file free?"
+        return DatabaseUnavailableError, "is its disk full, its folder writable, the file free?"
     if line.startswith(VIEW_FAULT):
         return DatabaseError, "drop that view, run `xuelu init`, and create it again"
     return (DatabaseError, "check database_url") if type(cause) is sqlite3.DatabaseError else None

@@ -110,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         full = error.errno == errno.ENOSPC
         hint = "free some space and run the command again" if full else "check the path and its permissions"
-        return _complain(f"{error.filename or 'file'}: {error.strerror or error}; {hint}", BAD_USE)
+        fault = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+        return _complain(f"{fault}; {hint}", BAD_USE)
     return int(status or GOOD)
 
 
