@@ -17,6 +17,8 @@ from features.schema import CONTENT, EVENTS, VOIDED
 EVENT_NAMESPACE = UUID("5f0a6f5e-3c1b-5d0e-9a44-7d5e4f0f6b11")
 FIELD_SEPARATOR = "\x1f"
 DATE = rf"^(?:{BASIC_DAY})$"
+LOCAL_TIME = r"[T ]\d{2}[\d:.,]*$"
+"""The end of a time without an offset; a date alone is no time."""
 BLOCK_EVENTS = 1_000_000
 """Events of a block, about: interactions are made of as many in 250 MB."""
 MISSING = "missing, and required"
@@ -47,6 +49,13 @@ def check_events(frame: pd.DataFrame | TextRows, *, zone: str = "UTC") -> tuple[
         events = events.drop(index=wrong["line"].unique(), errors="ignore")
         rejects = joined_rejects([rejects, wrong])
     return with_event_ids(events), rejects
+
+
+def has_local_times(frame: pd.DataFrame) -> bool:
+    """Return whether events have times without an offset."""
+    if "occurred_at" not in frame:
+        return False
+    return bool(pc.any(pc.match_substring_regex(stripped(frame["occurred_at"]), LOCAL_TIME)).as_py())
 
 
 def _with_dates(events: pd.DataFrame, frame: pd.DataFrame | TextRows, zone: str) -> pd.DataFrame:

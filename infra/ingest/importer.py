@@ -22,7 +22,7 @@ from content_catalog.io.values import without_marks
 from content_catalog.prerequisites import check_acyclic, prerequisites_of
 from content_catalog.references import Deduplicator, column_groups
 from content_catalog.schema import CURATIONS, ITEMS, REQUIREMENTS, Schema
-from features.events import check_events
+from features.events import check_events, has_local_times
 from features.schema import EVENTS, MEMBERS, UNITS, VOIDED
 from features.xapi.reader import read_statements
 from infra.catalog import organisations
@@ -184,7 +184,7 @@ class Importer:
         self._deduplicator = Deduplicator(file.schema.names[0])
         self._existing = catalog.existing_ids(session, organisation_key) if file.of_events else {}
         self._prerequisites = catalog.prerequisites(session, organisation_key) if file.kind == "items" else {}
-        self.unresolved = 0
+        self.unresolved, self.has_local_times = 0, False
         self.unknown_ids: dict[str, set[str]] = {}
         self._now = now
         self.warnings: list[str] = []
@@ -254,6 +254,7 @@ class Importer:
     def _check(self, frame: pd.DataFrame, slices: Spool) -> pd.DataFrame:
         """Append the sound rows of a chunk that are new to the slices, count duplicates, and return the rejects."""
         if self._file.of_events:
+            self.has_local_times |= has_local_times(frame)
             sound, rejects = check_events(frame, zone=self._file.written_zone)
             new, duplicates, clashes = events.without_stored(self._session, self._organisation_key, sound)
             self._note_unresolved(sound[sound["verb"] != VOIDED])

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from content_catalog.io.mapping import load_mapping
+from content_catalog.io.mapping import Mapping, load_mapping
 from infra.access import audit
 from infra.catalog import organisations
 from infra.db.engine import transaction
@@ -31,6 +31,8 @@ COUNTED: Final = (
     "unresolved_events",
 )
 """Figures of an import that count what became of its lines."""
+DEFAULT_ZONE: Final = "UTC"
+READ_IN_UTC: Final = "times without an offset were read in UTC, as no time zone is set; `xuelu timezone` sets one"
 AtEnd = Callable[[Session, int, ImportCounts], None]
 READING_SHARE: Final = 0.3
 """Share of an import that is done once its file is read: the database has to write it then."""
@@ -134,6 +136,8 @@ def ingest(  # noqa: PLR0913 - options of one import
                 see=str(rejects_file),
                 progress=lambda share: progress(READING_SHARE * share),
             )
+            if importer.has_local_times and _has_no_zone(session, organisation_key, settings, mapping):
+                importer.warnings.append(READ_IN_UTC)
         with transaction(engine) as session:
             creates = settings.auto_create and file.of_events
             unknown = _unknown_ids(session, organisation_key, importer) if creates else {}
@@ -162,6 +166,11 @@ def ingest(  # noqa: PLR0913 - options of one import
         unresolved=0 if settings.auto_create else importer.unresolved,
         warnings=importer.warnings,
     )
+
+
+def _has_no_zone(session: Session, organisation_key: int, settings: Settings, mapping: Mapping | None) -> bool:
+    is_default = settings.timezone == DEFAULT_ZONE and not (mapping and mapping.timezone)
+    return is_default and organisations.timezone(session, organisation_key) is None
 
 
 def _unknown_ids(session: Session, organisation_key: int, importer: Importer) -> dict[str, set[str]]:

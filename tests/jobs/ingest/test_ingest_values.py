@@ -14,7 +14,7 @@ from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db.engine import transaction
 from infra.errors import ImportRefusedError
-from jobs.ingest.ingest import ImportResult
+from jobs.ingest.ingest import READ_IN_UTC, ImportResult
 
 Take = Callable[..., ImportResult]
 
@@ -173,6 +173,19 @@ def test_a_time_that_its_mapping_refuses_is_none_of_the_organisations_zone(take:
     rows = "id,at\n1,2026-03-01T23:59:60\n2,2026-03-01T07:59:60\n"
     result = take("items", rows, mapping=str(mapping), max_reject_share=1.0)
     assert (result.counts.stored, result.counts.rejected) == (1, 1)
+
+
+def test_times_that_are_read_in_utc_for_want_of_a_zone_are_told(take: Take, tmp_path: Path) -> None:
+    rows = "member_id,item_id,verb,occurred_at\nm,i,viewed,2026-03-01\nm,i,viewed,{}\n"
+    mapping = tmp_path / "own.toml"
+    mapping.write_text(
+        'kind = "events"\ntimezone = "UTC"\n[columns]\nmember_id = "member_id"\nitem_id = "item_id"\n'
+        'verb = "verb"\noccurred_at = "occurred_at"\n',
+        encoding="utf-8",
+    )
+    assert take("events", rows.format("2026-03-01T08:30:00-05")).warnings == []
+    assert take("events", rows.format("2026-03-02 08:30")).warnings == [READ_IN_UTC]
+    assert take("events", rows.format("2026-03-03 08:30"), mapping=str(mapping)).warnings == []
 
 
 def test_units_of_members_are_paths(lines: Take) -> None:
