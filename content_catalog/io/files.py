@@ -25,6 +25,7 @@ MAX_CHUNK_BYTES: Final = 16_000_000
 """Text of one chunk; frames and their checks take some ten times as much memory."""
 SHOWN_CHARACTERS: Final = 200
 _LARGER: Final = {"gbk": "gb18030", "gb2312": "gb18030"}
+PIPE: Final = "no regular file, and files are read more than once; write its content to one first"
 NOT_UTF8: Final = "not UTF-8; save the file as UTF-8, or name its --encoding"
 _UNSUPPORTED: Final = {
     b"PK\x03\x04": "a ZIP archive or another kind of workbook; unpack it, or save it as .xlsx",
@@ -110,7 +111,8 @@ def open_source(path: Path, *, encoding: str = "utf-8", decompress: bool = True)
         with path.open("rb") as raw:
             size_bytes = path.stat().st_size
             if size_bytes == 0:
-                raise FileUnreadableError(f"{path} is empty; give a file with at least one line of content")
+                fault = "empty; give a file with at least one line of content"
+                raise FileUnreadableError(f"{path} is {fault if path.is_file() else PIPE}")
             magic = raw.read(8)
             raw.seek(0)
             for start, reason in _UNSUPPORTED.items():

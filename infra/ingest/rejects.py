@@ -79,6 +79,8 @@ def rejects_writer(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
             safe.to_csv(
                 written, mode="wb", index=False, header=is_new, columns=REJECT_COLUMNS, quoting=csv.QUOTE_MINIMAL
             )
+            if is_new:  # where the file cannot be written the import fails at once, not after its rows are stored
+                _replace(path, written)
 
         try:
             yield write

@@ -53,6 +53,7 @@ def test_a_file_that_grows_while_it_is_read_is_never_more_than_done(tmp_path: Pa
         ("missing.csv", "cannot be read: No such file or directory; check the path"),
         ("folder", "cannot be read: Is a directory; check the path"),
         ("empty.csv", "is empty; give a file with at least one line of content"),
+        ("/dev/null", "is no regular file, and files are read more than once; write its content to one first"),
     ],
 )
 def test_what_is_no_file_with_content_is_refused(tmp_path: Path, name: str, said: str) -> None:

@@ -117,6 +117,8 @@ def test_rejects_of_two_imports_of_one_name_at_once_do_not_mix(tmp_path: Path) -
         assert [line for line, *_ in rejects_of(path)] == ["7"]
         first(rejects_frame([(3, "verb", "x", "unknown")]))
     assert [line for line, *_ in rejects_of(path)] == ["2", "3"]
+    with pytest.raises(OSError, match="too long"), rejects_writer(path.with_name("x" * 256)) as third:
+        third(rejects_frame([(2, "verb", "x", "unknown")]))
     assert ([file.name for file in path.parent.iterdir()], path.stat().st_mode & 0o777) == ([path.name], 0o600)
 
 
