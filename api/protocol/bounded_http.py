@@ -2,7 +2,7 @@
 
 Without them a head of any size and number of headers is collected, connections that send nothing or half a head stay
 open for ever, and as many of them as there are file descriptors shut everyone out. So do clients that read no answers.
-Trailers after a body, which the parser collects, have no bound either. And what follows a request that asks for another
+Trailers after a body have no bound either, and count as headers. And what follows a request that asks for another
 protocol is lost, or read as a further request, although none is spoken here (Kludex/uvicorn issue 2722).
 """
 
@@ -145,6 +145,11 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_begin()
         self._head_bytes = 0
         self._start_timer()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; trailers after a body are none, and are dropped (RFC 9110, 6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Start to answer a request whose head is whole; one that asks for another protocol is read again without."""

@@ -29,6 +29,9 @@ REQUEST_ID: Final = b"x-request-id"
 SOUND_ID: Final = re.compile(rb"[\w.-]{1,64}")
 HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[\w.~%!$&'()*+;=-]*)(:[0-9]*)?")
 """Host and port of RFC 3986, without the comma, by which proxies join two fields."""
+ONCE: Final = (b"authorization", b"content-type", b"content-encoding")
+"""Headers of one value: of two, a proxy may have looked at the other one."""
+NO_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 CACHING: Final = b"cache-control"
 CSP: Final = b"content-security-policy"
 DEFAULT_HEADERS: Final = (
@@ -165,27 +168,16 @@ def check_request(scope: Scope, headers: dict[bytes, bytes], *, max_body_bytes: 
     Raises
     ------
     MalformedRequestError
-        It has no Host header, several or a bad one (RFC 9112, 3.2), its path or query is not UTF-8, so that several
+        It has no Host header, several or a bad one (RFC 9112, 3.2), several of another that has one value, or a
+        transfer coding that is not read (RFC 9112, 6.1); its path or query is not UTF-8 in percents, so that several
         ids would become one, or its path holds a line feed.
     UnsupportedBodyError
         The body has a Content-Encoding.
     BodyTooLargeError
         Its Content-Length is larger than ``max_body_bytes``.
     """
-    hosts = sum(name == b"host" for name, _ in scope["headers"])
-    if hosts != 1 and scope.get("http_version") == "1.1":
-        raise MalformedRequestError(f"the request has {hosts} Host headers; send one")
-    host = headers.get(b"host", b"")
-    if not HOST.fullmatch(host):
-        raise MalformedRequestError(f"the Host header {host.decode('latin-1')[:100]!r} is no host; send name and port")
-    if "\n" in scope["path"]:  # the patterns of routes ignore it at the end: the id "a\n" would be "a"
-        raise MalformedRequestError("the address holds a line feed (%0A); no id has any: take it out")
-    try:
-        for part in (scope.get("raw_path") or b"", scope["query_string"]):
-            if b"%" in part:
-                unquote_to_bytes(part).decode()
-    except UnicodeDecodeError as error:
-        raise MalformedRequestError("the address is not UTF-8; encode ids as UTF-8, then in percents") from error
+    _check_headers(scope, headers)
+    _check_address(scope)
     coding = headers.get(b"content-encoding", b"identity")
     if coding.strip().lower() != b"identity":
         shown = coding.decode("latin-1")[:100]
@@ -193,6 +185,36 @@ def check_request(scope: Scope, headers: dict[bytes, bytes], *, max_body_bytes: 
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length[:20]) > max_body_bytes:
         raise _too_large(max_body_bytes)
+
+
+def _check_headers(scope: Scope, headers: dict[bytes, bytes]) -> None:
+    hosts = sum(name == b"host" for name, _ in scope["headers"])
+    if hosts != 1 and scope.get("http_version") == "1.1":
+        raise MalformedRequestError(f"the request has {hosts} Host headers; send one")
+    host = headers.get(b"host", b"")
+    if not HOST.fullmatch(host):
+        raise MalformedRequestError(f"the Host header {host.decode('latin-1')[:100]!r} is no host; send name and port")
+    for name in ONCE:
+        times = sum(other == name for other, _ in scope["headers"])
+        if times > 1:
+            raise MalformedRequestError(f"the request has {times} {name.decode()} headers; send one")
+    transfer = headers.get(b"transfer-encoding")
+    if transfer is not None and (transfer.strip().lower() != b"chunked" or scope.get("http_version") == "1.0"):
+        shown = transfer.decode("latin-1")[:100]
+        raise MalformedRequestError(f"Transfer-Encoding {shown!r} is not taken; send the body with its length")
+
+
+def _check_address(scope: Scope) -> None:
+    if "\n" in scope["path"]:  # the patterns of routes ignore it at the end: the id "a\n" would be "a"
+        raise MalformedRequestError("the address holds a line feed (%0A); no id has any: take it out")
+    try:
+        for part in (scope.get("raw_path") or b"", scope["query_string"]):
+            if b"%" in part:
+                if NO_ESCAPE.search(part):
+                    raise MalformedRequestError("the address has a % without two hexadecimal digits; write it as %25")
+                unquote_to_bytes(part).decode()
+    except UnicodeDecodeError as error:
+        raise MalformedRequestError("the address is not UTF-8; encode ids as UTF-8, then in percents") from error
 
 
 def _too_large(max_body_bytes: int) -> BodyTooLargeError:

@@ -20,9 +20,13 @@ Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 
 async def length_of_body(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the path and the length of the body."""
+    """Answer with the path, the length of the body and the header `t`."""
     body = await Request(scope, receive).body()
-    answer = b"x" * 8_000_000 if scope["path"] == "/large" else f"{scope['path']} {len(body)}"
+    answer = (
+        b"x" * 8_000_000
+        if scope["path"] == "/large"
+        else f"{scope['path']} {len(body)}{dict(scope['headers']).get(b't', b'').decode()}"
+    )
     await Response(answer)(scope, receive, send)
 
 
@@ -230,7 +234,7 @@ def test_trailers_and_chunk_extensions_without_end_close_the_connection(sent: by
     assert against(work) == b""
 
 
-def test_small_chunks_and_a_trailer_are_taken() -> None:
+def test_small_chunks_are_taken_and_a_trailer_is_no_header() -> None:
     async def work(connect: Connect) -> Any:
         reader, writer = await connect()
         chunked = b"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -148,8 +148,13 @@ def test_an_address_that_could_be_taken_for_another_is_refused(
     assert (answer.status_code, reason in answer.json()["detail"]) == (400, True)
 
 
-def asked(client: TestClient, make_key: Callable[..., str], *hosts: str, leaves: bool = False) -> dict[str, Any]:
-    """Return the head of the answer to a request with some Host headers, whose client may leave in its body."""
+def asked(
+    client: TestClient, make_key: Callable[..., str], *hosts: str, leaves: bool = False, **more: Any
+) -> dict[str, Any]:
+    """Return the head of the answer to a request with some Host headers, whose client may leave in its body.
+
+    ``more`` are further values of its scope; ``headers`` are added to its own.
+    """
     sent = [{"type": "http.request", "body": b'{"events"', "more_body": True}, {"type": "http.disconnect"}]
     heads: list[dict[str, Any]] = []
 
@@ -161,10 +166,11 @@ def asked(client: TestClient, make_key: Callable[..., str], *hosts: str, leaves:
 
     headers = [(b"host", host.encode()) for host in hosts]
     headers += [(b"content-type", b"application/json"), (b"authorization", f"Bearer {make_key()}".encode())]
-    headers += [(b"content-length", b"100")] * leaves
+    headers += [*[(b"content-length", b"100")] * leaves, *more.pop("headers", ())]
     scope = {
         "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/events", "raw_path": b"/v1/events",
         "query_string": b"", "root_path": "", "scheme": "http", "headers": headers, "server": ("127.0.0.1", 1),
+        **more,
     }  # fmt: skip
     asyncio.run(client.app(scope, receive, send))  # type: ignore[arg-type]  # the app is any ASGI app to the client
     return heads[0]
@@ -178,6 +184,23 @@ def test_no_host_two_hosts_and_a_bad_one_are_refused(
     client: TestClient, make_key: MakeKey, hosts: tuple[str, ...]
 ) -> None:
     assert asked(client, make_key, *hosts)["status"] == 400
+
+
+@together(
+    "more",
+    [
+        {"headers": [(b"authorization", b"Bearer of another")]},
+        {"headers": [(b"content-type", b"text/csv")]},
+        {"headers": [(b"transfer-encoding", b"gzip, chunked")]},
+        {"headers": [(b"transfer-encoding", b"chunked")], "http_version": "1.0"},
+        {"raw_path": b"/v1/events%4"},
+        {"query_string": b"a=%zz"},
+    ],
+)
+def test_two_values_unread_codings_and_bad_escapes_are_refused(
+    client: TestClient, make_key: MakeKey, more: dict[str, Any]
+) -> None:
+    assert asked(client, make_key, "a.example", **more)["status"] == 400
 
 
 def test_a_client_that_leaves_in_its_body_is_no_fault_of_the_service(client: TestClient, make_key: MakeKey) -> None:
