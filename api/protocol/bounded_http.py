@@ -287,8 +287,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _refuse(self, detail: str, status: HTTPStatus = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE) -> None:
         """Answer a problem and close the connection; for a moment more is read, as unread data resets the answer."""
-        problem = {"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail}
-        body = orjson.dumps(problem)
+        body = orjson.dumps({"type": "about:blank", "title": status.phrase, "status": int(status), "detail": detail})
         head = (
             f"HTTP/1.1 {int(status)} {status.phrase}\r\nContent-Type: application/problem+json\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
