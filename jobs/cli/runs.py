@@ -184,6 +184,7 @@ def prune_command(
     The run that is served always stays, and so do those of the last week's pushes, which count under its caps.
     """
     from infra.delivery.admin import counted_runs
+    from infra.runs import artefacts
     from infra.runs import store as runs
 
     with options.session() as (session, key, settings):
@@ -191,4 +192,6 @@ def prune_command(
         now = clock()
         removed = runs.prune(session, key, before=now - max_age, stay=counted_runs(session, key, now))
         audit_command(session, key, "runs.prune", {"run_ids": removed})
+    for run_id in removed:
+        artefacts.remove(settings.artefacts_folder / run_id)
     options.print({"removed": removed}, f"{len(removed):,} runs removed")

@@ -171,7 +171,10 @@ def test_old_runs_are_removed_with_what_only_they_hold(
     xuelu: Run, engine: Engine, settings: Settings, served: dict[str, Any], second: dict[str, Any], now: datetime
 ) -> None:
     entries_hashes = set(bytes_of(engine, second).values())
+    folder = settings.artefacts_folder / served["run_id"]
+    folder.mkdir(parents=True, exist_ok=True)
     assert xuelu("runs", "prune", "--json").json == {"removed": [served["run_id"]]}, "made long before the present"
+    assert not folder.exists()
     [pruned] = xuelu("audit", "list", "--action", "runs.prune", "--json").json
     assert pruned["detail"] == {"run_ids": [served["run_id"]]}
     with transaction(engine) as session:
