@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -28,6 +28,8 @@ from infra.delivery.outbox import (
     push_rules,
 )
 from infra.errors import DeliveryError, NotFoundError
+from infra.policy.fatigue import IS_SHOWING
+from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 
 SHOWN = ("delivery_id", "member_id", "period", "status", "reason", "push_at", "due_at", "expires_at", "attempts")
@@ -158,10 +160,16 @@ def _without(counted: pd.DataFrame, batch: dict[str, Delivery]) -> pd.DataFrame:
     return counted.assign(pushes=counted["pushes"] - less)
 
 
-def counted_runs(session: Session, organisation_key: int, now: datetime) -> list[int]:
-    """Return the keys of the runs of pushes that count under the caps: a run that is removed takes its pushes along."""
-    query = select(deliveries.c.run_key).where(counts_under_caps(organisation_key, now)).distinct()
-    return list(session.scalars(query))
+def counted_runs(session: Session, organisation_key: int, policy: PolicySettings, *, now: datetime) -> list[int]:
+    """Return the keys of the runs whose pushes still count: a run that is removed takes its pushes along.
+
+    They count under the caps, and for fatigue as showings.
+    """
+    counts = counts_under_caps(organisation_key, now)
+    if policy.fatigue_shown:
+        recent = deliveries.c.finished_at > now - timedelta(days=policy.fatigue_days)
+        counts = or_(counts, and_(deliveries.c.organisation_key == organisation_key, IS_SHOWING, recent))
+    return list(session.scalars(select(deliveries.c.run_key).where(counts).distinct()))
 
 
 def _occupied(session: Session, organisation_key: int, periods: set[str]) -> set[tuple[int, str, str]]:

@@ -5,7 +5,7 @@ any other event of the member and item; showings until it do not count.
 """
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import (
@@ -37,6 +37,11 @@ from infra.db.delivery_tables import deliveries
 from infra.events.store import counting
 
 Key = int | BindParameter[int]
+# Not a parameter: SQLite compares it with the conditions of partial indexes, and would prepare the whole query
+# again for each value, as long as reading the lists of thirty members takes.
+IS_SHOWING: Final = and_(
+    deliveries.c.status == literal("delivered", literal_execute=True), deliveries.c.item_ids.is_not(None)
+)
 
 
 def column(organisation_key: BindParameter[int], times: BindParameter[int], dialect: str) -> ColumnElement[str | None]:
@@ -141,9 +146,6 @@ def _pushed(organisation_key: Key, dialect: str) -> Select[Any]:
     pushed_at = type_coerce(deliveries.c.finished_at, BigInteger).label("at")
     return select(deliveries.c.member_id, each.c.value.label("item_id"), pushed_at).where(
         deliveries.c.organisation_key == organisation_key,
-        # Not a parameter: SQLite compares it with the conditions of partial indexes, and would prepare the whole query
-        # again for each value, as long as reading the lists of thirty members takes.
-        deliveries.c.status == literal("delivered", literal_execute=True),
-        deliveries.c.item_ids.is_not(None),
+        IS_SHOWING,
         ~reported.correlate(deliveries, each).exists(),
     )

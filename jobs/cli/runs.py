@@ -181,7 +181,8 @@ def prune_command(
 ) -> None:
     """Remove runs and lists that are older than what is kept.
 
-    The run that is served always stays, and so do those of the last week's pushes, which count under its caps.
+    The run that is served always stays, and so do those of the last week's pushes, which count under its caps,
+    and of the last `fatigue_days`' where fatigue is on, which count as showings.
     """
     from infra.delivery.admin import counted_runs
     from infra.runs import artefacts
@@ -190,7 +191,8 @@ def prune_command(
     with options.session() as (session, key, settings):
         max_age = timedelta(days=keep_days or settings.nightly.keep_days)
         now = clock()
-        removed = runs.prune(session, key, before=now - max_age, stay=counted_runs(session, key, now))
+        counted = counted_runs(session, key, settings.policy, now=now)
+        removed = runs.prune(session, key, before=now - max_age, stay=counted)
         audit_command(session, key, "runs.prune", {"run_ids": removed})
     for run_id in removed:
         artefacts.remove(settings.artefacts_folder / run_id)

@@ -176,10 +176,10 @@ def _enqueue(session: Session, run: RunInProgress, gated: gate.GateResult) -> in
 
 
 def prune(run: RunInProgress) -> None:
-    """Remove the runs that are older than ``nightly.keep_days``, unless their pushes still count under the caps."""
+    """Remove the runs that are older than ``nightly.keep_days``, unless their pushes still count."""
     before = run.now - timedelta(days=run.settings.nightly.keep_days)
     with transaction(run.engine) as session:
-        counted = counted_runs(session, run.organisation_key, run.now)
+        counted = counted_runs(session, run.organisation_key, run.settings.policy, now=run.now)
         removed = runs.prune(session, run.organisation_key, before=before, stay=counted)
     for run_id in removed:
         artefacts.remove(run.settings.artefacts_folder / run_id)

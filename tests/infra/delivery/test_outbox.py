@@ -383,7 +383,8 @@ def test_runs_that_are_no_longer_kept_take_their_deliveries_along(setup: Deliver
         new = runs.start(session, key, as_of=setup.now, now=setup.now, record=record)
         runs.finish(session, new, status="published", now=setup.now, checks=[], counts={"lists": 1}, data_digest="0")
         week_after = setup.now + timedelta(days=9)
-        counted = [admin.counted_runs(session, key, now) for now in (setup.now, week_after)]
+        policy = setup.settings.policy
+        counted = [admin.counted_runs(session, key, policy, now=now) for now in (setup.now, week_after)]
         assert counted == [[old], []], "of a week pushes count under the cap"
         assert not runs.prune(session, key, before=week_after, stay=counted[0])
         assert runs.prune(session, key, before=week_after, stay=counted[1])

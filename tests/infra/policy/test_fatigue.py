@@ -13,6 +13,7 @@ from infra.catalog import organisations
 from infra.db.core_tables import events, lists, members
 from infra.db.delivery_tables import deliveries, endpoints
 from infra.db.engine import transaction
+from infra.delivery.admin import counted_runs
 from infra.delivery.payloads import lists_to_push
 from infra.policy import fatigue
 from infra.policy.required_entries import ListRules
@@ -155,7 +156,14 @@ def test_a_delivered_push_counts_as_a_showing_of_its_items(
         row = {"organisation_key": key, "delivery_key": 1, "member_id": "d1", "run_key": run_key}
         session.execute(
             insert(deliveries).values(
-                **row, **times, endpoint_key=1, period="p", delivery_id="1", status="pending", attempts=1, failures=0
+                **row,
+                **times,
+                endpoint_key=1,
+                period="2026-03-02",
+                delivery_id="1",
+                status="pending",
+                attempts=1,
+                failures=0,
             )
         )
         lists_to_push(session, [row], n=3, now=now, rules=RULES)
@@ -173,6 +181,11 @@ def test_a_delivered_push_counts_as_a_showing_of_its_items(
     assert pushed[1] in shown("d1"), "what the app shows of a push is one showing"
     take("events", f"{EVENT}s3,d1,{pushed[1]},shown,2026-03-01T08:00:00Z\n")
     assert pushed[1] not in shown("d1")
+    with transaction(engine) as session:
+        policies = RULES.policy.model_copy(update={"fatigue_days": 20.0}), PolicySettings()
+        moments = [now + timedelta(days=19.9), now + timedelta(days=20)]
+        stay = [[counted_runs(session, key, policy, now=moment) for policy in policies] for moment in moments]
+    assert stay == [[[run_key], []], [[], []]], "a run stays as long as the items of its pushes may rest"
 
 
 @ON_SQLITE
