@@ -36,7 +36,9 @@ HABIT_DAYS: Final = 28
 HABIT_HOURS: Final = 2
 HABIT_EVENTS: Final = 5
 NO_HABIT: Final = (*NON_STUDY_VERBS, "dismissed", "disliked")
-MAX_INTERVAL: Final = timedelta(days=1)
+DAY: Final = timedelta(days=1)
+LATENESS: Final = timedelta(hours=2)
+"""A run that follows yesterday's by a day less this is the one that was expected a day after it."""
 FEW_MEMBERS: Final = 1_000
 """Events of so few members are looked up by member."""
 
@@ -180,15 +182,12 @@ def push_rules(session: Session, organisation_key: int, settings: Settings) -> P
 
 
 def _next_run_at(session: Session, organisation_key: int, run_key: int, now: datetime) -> datetime:
-    """Return when the next run is expected: the time since the last publication from now, a day at most."""
-    earlier = session.scalar(
-        select(func.max(runs.c.published_at)).where(
-            runs.c.organisation_key == organisation_key, runs.c.run_key != run_key, runs.c.status == "published"
-        )
-    )
-    if earlier is None or earlier > now:  # a clock that ran ahead then says nothing
-        return now + MAX_INTERVAL
-    return now + min(now - earlier, MAX_INTERVAL)
+    """Return when the next run is expected: a day after one of today's, or as long from now as the last is past."""
+    at = runs.c.published_at  # a clock that ran ahead says nothing
+    own = and_(runs.c.organisation_key == organisation_key, runs.c.status == "published", at <= now)
+    query = select(func.max(at), func.min(at).filter(at > now - DAY + LATENESS)).where(own, runs.c.run_key != run_key)
+    last, first_of_day = session.execute(query).one()
+    return min([now + DAY, *([now + (now - last)] if last else []), *([first_of_day + DAY] if first_of_day else [])])
 
 
 def _listed(session: Session, organisation_key: int, run_key: int) -> pd.Index:

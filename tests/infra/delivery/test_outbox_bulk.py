@@ -89,19 +89,23 @@ def publish(setup: DeliverySetup) -> int:
 
 
 @pytest.mark.parametrize(
-    ("database_url", "nights_a_day"), [("sqlite", 1), ("postgresql", 2)], indirect=["database_url"]
+    ("database_url", "hours_later"),
+    [("sqlite", (0.0,)), ("postgresql", (0.0, 11.0)), ("sqlite", (0.0, 18.0))],
+    indirect=["database_url"],
 )
 def test_files_always_bring_the_lists_of_the_run_that_is_served(
-    setup: DeliverySetup, tmp_path: Path, nights_a_day: int
+    setup: DeliverySetup, tmp_path: Path, hours_later: tuple[float, ...]
 ) -> None:
-    """With five pushes a week, plans of the second week begin a day ahead."""
+    """With five pushes a week, plans of the second week begin a day ahead; every third day has a second night."""
     changed = setup.settings.delivery.model_copy(update={"max_per_week": 5})
     setup.settings = setup.settings.model_copy(update={"delivery": changed})
     setup.add(str(tmp_path), "jsonl")
     written: set[str] = set()
     for day in range(12):
-        for night in range(nights_a_day):
-            setup.now = datetime(2026, 3, 3, 2, 30, tzinfo=UTC) + timedelta(days=day, hours=11 * night)
+        for hours in hours_later if day % 3 == 0 else (0.0,):
+            setup.now = datetime(2026, 3, 3, 2, 30, tzinfo=UTC) + timedelta(days=day, hours=hours)
+            ahead = [row for row in setup.rows() if row["status"] == DELIVERED and row["push_at"] > setup.now]
+            assert not ahead, f"day {day}, {hours} hours: written before the run that is served when it is pushed"
             run_key = publish(setup)
             for hour in (0, 6):
                 setup.later(hours=hour)
