@@ -212,12 +212,11 @@ def publish(session: Session, run: dict[str, Any], *, now: datetime) -> None:
 
 
 def discount_events(session: Session, organisation_key: int, n: int) -> None:
-    """Lower the served run's number of events by those removed on purpose, for whose loss the next run is not held."""
-    try:
-        run = latest(session, organisation_key)
-    except NoPublishedRunError:
-        return
-    set_counts(session, run["run_key"], {"events": max(0, run["counts"].get("events", 0) - n)})
+    """Lower the runs' numbers of events by those removed on purpose, for whose loss no later run is held."""
+    own = select(runs.c.run_key, runs.c.counts).where(runs.c.organisation_key == organisation_key)
+    for run_key, counts in session.execute(own).all():  # any may be served by then, rolled back to or published by hand
+        if "events" in counts:
+            set_counts(session, run_key, {"events": max(0, counts["events"] - n)})
 
 
 def set_counts(session: Session, run_key: int, counts: dict[str, int]) -> None:

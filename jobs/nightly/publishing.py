@@ -1,5 +1,6 @@
 """End of a night: its lists written and served in one transaction, or held; old runs removed."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from infra.db.engine import transaction
 from infra.delivery import outbox
 from infra.delivery.admin import counted_runs
 from infra.errors import NoPublishedRunError
+from infra.events.store import count_study_events
 from infra.policy import curated_entries, fatigue, member_choices
 from infra.reports import data_quality, required_study
 from infra.reports.required_study import RunRequirements
@@ -107,7 +109,10 @@ def publish(
     }
     with transaction(run.engine) as session:  # before the writes: it takes long enough to keep other writers waiting
         figures = data_quality.measure(session, run.organisation_key, now=run.now)
+        n_stored = count_study_events(session, run.organisation_key, before=run.as_of)
     outcome["data_quality"] = data_quality.numbers(figures)
+    # What was removed on purpose during the night is not missed in the next one.
+    data = replace(data, n_events=min(data.n_events, n_stored))
     with transaction(run.engine) as session:
         run.step_within(session, "publish", lambda: _write(session, run, data, lists, gated, outcome))
         run.step_within(session, "enqueue", lambda: _enqueue(session, run, gated))

@@ -23,6 +23,7 @@ from infra.settings.settings import Settings
 from jobs.nightly import gate
 from jobs.nightly.night import nightly
 from jobs.nightly.training_data import TrainingData
+from jobs.progress import StepProgress
 from recommender.content.open_items import OpenItems
 from tests.conftest import ON_SQLITE, Take
 from tests.jobs.nightly.test_gate import TAXONOMIES, failed, known_of, table
@@ -160,6 +161,29 @@ def test_events_that_retention_or_an_erasure_removed_are_not_missed(
         runs.discount_events(session, organisations.key_of(session, "default"), 30)
     loose = settings.model_copy(update={"nightly": NightlySettings(max_churn=1.0)})
     assert failed(nightly(engine, loose, now=now + DAY)["checks"]) == {}
+
+
+def test_events_removed_on_purpose_are_not_missed_after_a_rollback_or_a_night_meanwhile(
+    engine: Engine, settings: Settings, served: dict[str, Any], now: datetime
+) -> None:
+    loose = settings.model_copy(update={"nightly": NightlySettings(max_churn=1.0)})
+
+    def remove(which: str) -> None:
+        with transaction(engine) as session:
+            n = session.execute(text("DELETE FROM events WHERE event_id LIKE :which"), {"which": which}).rowcount
+            runs.discount_events(session, organisations.key_of(session, "default"), n)
+
+    def remove_meanwhile(step: StepProgress) -> None:
+        if (step.step, step.state) == ("lists", "started"):
+            remove("d%")
+
+    second = nightly(engine, loose, now=now + DAY)
+    remove("c%")
+    with transaction(engine) as session:
+        assert runs.roll_back(session, organisations.key_of(session, "default"))[1]["run_id"] == served["run_id"]
+    third = nightly(engine, loose, now=now + DAY, progress=remove_meanwhile)
+    last = nightly(engine, loose, now=now + DAY)
+    assert [failed(run["checks"]) for run in (second, third, last)] == [{}, {}, {}]
 
 
 @ON_SQLITE
