@@ -2,6 +2,7 @@
 
 import ast
 import io
+import json
 import os
 import re
 import subprocess
@@ -70,8 +71,12 @@ def lines_of(path: Path) -> list[str]:
 
 @cache
 def tree_of(path: Path) -> ast.Module:
-    """Return the syntax tree of a module."""
-    return ast.parse(path.read_text(encoding="utf-8"))
+    """Return the syntax tree of a module, or of all code in a notebook."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    return ast.parse(text)
 
 
 @cache
@@ -188,7 +193,7 @@ def bindings(path: Path) -> Iterator[tuple[int, str]]:
 def test_values_have_names_that_say_what_they_are() -> None:
     nameless = [
         f"{named(path)}:{number}: {name}"
-        for path in tracked(".py")
+        for path in tracked(".py", ".ipynb")
         if path.parent.name != "versions"
         for number, name in bindings(path)
         if name in NAMES_OF_NOTHING

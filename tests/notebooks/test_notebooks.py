@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +35,9 @@ os.environ |= {environment!r}
 os.chdir({folder!r})
 tempfile.tempdir = None
 warnings.simplefilter("error")
+warnings.filterwarnings("always", "IProgress not found")
 """
+"""The warning of a progress bar is made where an error would be swallowed."""
 # On its way out the kernel warns of itself.
 LAST = "import warnings; warnings.simplefilter('ignore')"
 
@@ -203,9 +206,12 @@ def test_a_run_complains_of_nothing(simulated: Run, compared: Run) -> None:
         assert complaints == []
 
 
-def test_every_chart_is_titled_and_its_axes_are_named(simulated: Run, compared: Run) -> None:
+def test_every_chart_is_titled_its_axes_are_named_and_its_bars_have_a_colour(simulated: Run, compared: Run) -> None:
     charts = [*simulated.texts("image/svg+xml"), *compared.texts("image/svg+xml")]
     assert len(charts) == 7 + 4
+    bars = [bar for chart in charts for bar in re.findall(r"<path [^>]*aria-roledescription=\"bar\"[^>]*>", chart)]
+    assert len(bars) > len(charts)
+    assert [bar for bar in bars if 'fill="#' not in bar] == []
     for chart in charts:
         assert "role-title-text" in chart
         assert "role-axis-title" in chart
@@ -222,6 +228,8 @@ def test_the_member_reads_each_reason_in_both_languages(simulated: Run) -> None:
     table = simulated.outputs()["words"][0]["data"]["text/html"]
     assert table.count("Because you finished “") == table.count("因为您学完了《") > 0
     assert "nan" not in table.lower()
+    paragraph = simulated.outputs()["sentence"][0]["data"]["text/markdown"]
+    assert sum(int(count) for count in re.findall(r"\* for (\d+)", paragraph)) == len(re.findall("<tr>", table)) - 1 > 0
 
 
 def test_nothing_is_left_behind(simulated: Run, compared: Run) -> None:
