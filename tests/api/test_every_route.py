@@ -18,7 +18,6 @@ from infra.access import api_keys
 from infra.catalog import organisations
 from infra.db.core_tables import metadata
 from infra.db.engine import make_engine, transaction
-from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
 from tests.api.operations import KEYED, OPERATIONS, Operation, ask, bodies, scope_of
@@ -29,12 +28,6 @@ DRAWN = re.compile(r"(?<=ep_|im_)\w+|(?<=whsec_)[\w+/=]+|\w{8}-(?:\w{4}-){3}\w{1
 MOMENT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 BESIDE = {"api_keys", "audit_entries", "audit_heads", "rate_counts"}
 """Tables in which a refusal may leave a trace: of itself."""
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """Return settings with a key that seals the secrets of endpoints."""
-    return settings.model_copy(update={"delivery": DeliverySettings(secret_key="x" * 40)})
 
 
 def contents(engine: Engine, organisation_key: int) -> dict[str, list[Any]]:

@@ -17,7 +17,6 @@ from infra.db.core_tables import imports
 from infra.db.delivery_tables import deliveries
 from infra.db.engine import transaction
 from infra.delivery import outbox
-from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from tests.api import operations
@@ -64,12 +63,6 @@ def test_other_tools_take_the_document_without_an_error(command: str, configurat
         [path, *arguments], env=os.environ | quiet, cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """Return settings with a key that seals the secrets of endpoints."""
-    return settings.model_copy(update={"delivery": DeliverySettings(secret_key="x" * 40)})
 
 
 def planned_delivery(engine: Engine, run: dict[str, Any]) -> str:

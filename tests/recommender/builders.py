@@ -2,10 +2,12 @@
 
 from functools import cache
 
+import numpy as np
 import pandas as pd
 
 from content_catalog.taxonomy import Taxonomy, shipped
 from features.interactions import Interactions
+from recommender.linalg.topk import Positions
 from recommender.model_contract.sample import (
     NOW,
     Described,
@@ -18,6 +20,7 @@ from recommender.model_contract.sample import (
 )
 from recommender.models.base import Model
 from recommender.pipeline import Pipeline
+from recommender.policy.ranked_lists import Mask, RankedLists
 from recommender.registry import FACTORIES, ModelParameters, make_models
 
 __all__ = [
@@ -49,6 +52,19 @@ def fitted_pipeline(interactions: Interactions, parameters: ModelParameters = SM
     pipeline = Pipeline(models, roles=ROLES, industries=INDUSTRIES, min_group_size=SMALLEST_GROUP)
     pipeline.fit(interactions)
     return pipeline
+
+
+def anything(members: Positions, _items: Positions) -> Mask:
+    """Return that everything may be offered."""
+    return np.ones(len(members), dtype=bool)
+
+
+def ranked(interactions: Interactions, member: str, scores: dict[str, float]) -> RankedLists:
+    """Return the list of one member, its items with scores, best first."""
+    item = interactions.items.index.get_indexer(list(scores))
+    row = np.zeros(len(item), dtype=np.intp)
+    positions = interactions.members.index.get_indexer([member])
+    return RankedLists.of(positions, row, item, np.array(list(scores.values())), np.arange(len(item)))
 
 
 def items_of(lists: pd.DataFrame, member: str) -> list[str]:

@@ -1,8 +1,6 @@
 """The made-up organisation behaves like one, and its truth is true."""
 
 import datetime as dt
-import gzip
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,22 +15,10 @@ from content_catalog.taxonomy import shipped
 from features.schema import SHOWN, VERBS
 from simulator.organisation.world import LANGUAGES, industry_fits, load_world, role_fits
 from simulator.simulate import simulate
+from tests.simulator.written_files import good_rows, instants
 
 UNTIL = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 SECTIONS = {work.industry: work.section for work in load_world().works}
-
-
-def instants(texts: pd.Series) -> pd.Series:
-    return pd.to_datetime(texts.where(texts != ""), utc=True, format="ISO8601")
-
-
-def good_rows(folder: Path, name: str) -> pd.DataFrame:
-    expected = pd.read_csv(folder / "expected_rejects.csv")
-    bad = set(expected.loc[expected["file"] == name, "line"])
-    data = (folder / name).read_bytes()
-    lines = (gzip.decompress(data) if name.endswith(".gz") else data).splitlines()
-    good = [line for number, line in enumerate(lines, 1) if number not in bad]
-    return pd.read_csv(io.BytesIO(b"\n".join(good)), dtype=str, keep_default_na=False).drop_duplicates()
 
 
 @dataclass(frozen=True)

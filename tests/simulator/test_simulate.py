@@ -2,8 +2,6 @@
 
 import csv
 import datetime as dt
-import gzip
-import io
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from features.events import check_events, deduplicate
 from features.schema import EVENTS, MEMBERS
 from simulator.bad_lines import kinds_of_bad_lines
 from simulator.simulate import SimulationError, SimulationSummary, simulate
+from tests.simulator.written_files import good_rows, instants, lines_of
 
 UNTIL = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 INPUTS: dict[str, Schema] = {"items.csv": ITEMS, "members.csv": MEMBERS, "events.csv.gz": EVENTS}
@@ -32,26 +31,10 @@ CODES = {
 }
 
 
-def lines_of(path: Path) -> list[bytes]:
-    data = path.read_bytes()
-    return (gzip.decompress(data) if path.suffix == ".gz" else data).splitlines()
-
-
-def instants(texts: pd.Series) -> pd.Series:
-    return pd.to_datetime(texts.where(texts != ""), utc=True, format="ISO8601")
-
-
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SimulationSummary]:
     folder = tmp_path_factory.mktemp("organisation")
     return folder, simulate(folder, members=2_300, items=100, days=90, seed=5, until=UNTIL)
-
-
-def good_rows(folder: Path, name: str) -> pd.DataFrame:
-    expected = pd.read_csv(folder / "expected_rejects.csv")
-    bad = set(expected.loc[expected["file"] == name, "line"])
-    good = [line for number, line in enumerate(lines_of(folder / name), 1) if number not in bad]
-    return pd.read_csv(io.BytesIO(b"\n".join(good)), dtype=str, keep_default_na=False).drop_duplicates()
 
 
 def test_same_arguments_give_the_same_bytes_and_another_seed_gives_others(tmp_path: Path) -> None:

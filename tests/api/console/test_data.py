@@ -15,17 +15,6 @@ from infra.reports import data_quality
 from tests.api.console.conftest import Browser, actions
 from tests.conftest import ON_SQLITE, Take
 
-BAD = "item_id,title,format\na,A,video\nb,B,=1+1\nc,C,<b>\n"
-
-
-@pytest.fixture
-def bad_file(take: Take, tmp_path: Path) -> Path:
-    """Return an imported file with two bad lines."""
-    path = tmp_path / "目录.csv"
-    path.write_text(BAD, encoding="utf-8")
-    take("items", path, max_reject_share=1.0)
-    return path
-
 
 def import_of(page: str) -> str:
     """Return the address of the first import on the screen."""

@@ -18,22 +18,9 @@ from infra.delivery import endpoints
 from infra.settings.settings import Settings
 from tests.api.console.conftest import Browser, actions, csrf_token
 from tests.conftest import ON_SQLITE
-from tests.jobs.delivery.delivery_setup import KEY, LOCAL, DeliverySetup, planned
+from tests.jobs.delivery.delivery_setup import KEY, DeliverySetup
 
 MEMBERS = 23
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """Return settings with a key that encrypts secrets."""
-    return settings.model_copy(update={"delivery": LOCAL})
-
-
-@pytest.fixture
-def setup(engine: Engine, settings: Settings, served: dict[str, Any]) -> DeliverySetup:
-    """Return the delivery of an organisation with a webhook, whose pushes are planned for today."""
-    del served
-    return planned(engine, settings)
 
 
 def ids(setup: DeliverySetup, **values: Any) -> list[str]:

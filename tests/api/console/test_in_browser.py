@@ -36,7 +36,7 @@ from tests.api.conftest import MakeKey
 from tests.api.listening import listening
 from tests.api.provider import CLIENT_SECRET, provider
 from tests.conftest import ON_SQLITE, Take
-from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
+from tests.jobs.delivery.delivery_setup import DeliverySetup, planned
 from tests.jobs.evaluation.reports.test_report import ROWS, row
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -160,12 +160,6 @@ def by_parameters(screen: str) -> int:
     return screen.count("{")
 
 
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """Return settings with a key that encrypts secrets."""
-    return settings.model_copy(update={"delivery": LOCAL})
-
-
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Start a browser, and close it at the end."""
@@ -221,18 +215,11 @@ def stored_figures(engine: Engine, settings: Settings, served_online: dict[str, 
     Path(quality, f"{served_online['run_id']}{examples.SUFFIX}").unlink()
 
 
-def prepared(engine: Engine, settings: Settings) -> None:
-    """Plan deliveries to an endpoint."""
-    setup = DeliverySetup(engine, settings, datetime.now(UTC))
-    setup.add("https://app.example/pushes")
-    setup.enqueue()
-
-
 @pytest.mark.usefixtures("served_online", "stored_figures")
 def test_every_screen_is_sound_in_a_browser(
     request: pytest.FixtureRequest, engine: Engine, settings: Settings, make_key: MakeKey, take: Take
 ) -> None:
-    prepared(engine, settings)
+    planned(engine, settings)
     take("requirements", REQUIREMENTS, max_reject_share=1.0)
     take("curations", CURATIONS)
     last_month = datetime.now(UTC).replace(day=1) - timedelta(days=10)
@@ -263,7 +250,7 @@ def test_every_screen_is_sound_in_a_browser(
 def test_login_and_a_form_work_without_a_pointer(
     request: pytest.FixtureRequest, engine: Engine, settings: Settings, make_key: MakeKey
 ) -> None:
-    prepared(engine, settings)
+    planned(engine, settings)
     with listening(settings) as origin, chromium() as browser:
         page = browser.new_context(locale="en").new_page()
         walk = Walk(page, origin, (WIDE,), folder=picture_folder(request, "en"))

@@ -8,7 +8,6 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 
 from api.app import create_app
-from infra.settings.sections import DeliverySettings
 from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
 from tests.api.operations import DOCUMENT, KEYED, OPERATIONS, Operation, address, ask, bodies
@@ -23,9 +22,8 @@ BODIES = [operation for operation in KEYED if "requestBody" in operation[2]]
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Return settings with a key that seals secrets of endpoints, and a limit that nothing here reaches."""
-    sealing = DeliverySettings(secret_key="x" * 40)
-    return settings.model_copy(update={"delivery": sealing, "rate_limit_per_minute": 100_000})
+    """Return settings with a limit that nothing here reaches."""
+    return settings.model_copy(update={"rate_limit_per_minute": 100_000})
 
 
 @pytest.fixture

@@ -1,33 +1,17 @@
 """Deliveries over HTTP: pages, queues, attempts, dropping and sending again."""
 
-from typing import Any
-
 import orjson
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
 from infra.db.access_tables import audit_entries
 from infra.db.delivery_tables import deliveries
 from infra.db.engine import transaction
-from infra.settings.settings import Settings
 from tests.api.conftest import MakeKey
-from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup, planned
+from tests.jobs.delivery.delivery_setup import DeliverySetup
 
 MEMBERS = 23
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """Return settings with a key that encrypts secrets."""
-    return settings.model_copy(update={"delivery": LOCAL})
-
-
-@pytest.fixture
-def setup(engine: Engine, settings: Settings, served: dict[str, Any]) -> DeliverySetup:
-    """Return the delivery of an organisation with a webhook, whose pushes are planned for today."""
-    del served
-    return planned(engine, settings)
 
 
 def finish(setup: DeliverySetup, number: int, status: str, reason: str | None = None) -> str:

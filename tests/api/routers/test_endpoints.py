@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 from starlette.testclient import TestClient
 
 from infra.settings.settings import Settings
@@ -10,13 +9,6 @@ from tests.api.conftest import MakeKey
 from tests.together import together
 
 URL = "https://app.example/pushes"
-
-
-@pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """Return settings with a key that seals secrets."""
-    delivery = settings.delivery.model_copy(update={"secret_key": "a key of more than thirty-two characters"})
-    return settings.model_copy(update={"delivery": delivery})
 
 
 def test_a_webhook_is_registered_read_rotated_and_removed(client: TestClient) -> None:

@@ -10,30 +10,25 @@ import orjson
 import pytest
 from starlette.testclient import TestClient
 
+from tests import statements
 from tests.api.conftest import MakeKey
 from tests.conftest import ON_SQLITE
+from tests.statements import VOIDED, about
 from tests.together import together
 
 STATEMENTS = "/xAPI/statements"
-VOIDED = "http://adlnet.gov/expapi/verbs/voided"
 LI = {"objectType": "Agent", "name": "Li", "mbox": "mailto:li@example.org"}
 MAP = {"en-US": "read", "zh-CN": "读"}
 
 
 def statement(**changes: Any) -> dict[str, Any]:
-    """Return a valid statement."""
-    return {
-        "id": str(uuid4()),
+    """Return a valid statement with texts."""
+    described: dict[str, Any] = {
         "actor": LI,
         "verb": {"id": "http://adlnet.gov/expapi/verbs/experienced", "display": MAP},
         "object": {"objectType": "Activity", "id": "https://lms.example/items/7", "definition": {"name": MAP}},
-        "timestamp": "2026-03-01T10:00:00.123+02:00",
-    } | changes
-
-
-def about(statement_id: str, verb: str = "http://example.org/verbs/confirmed") -> dict[str, Any]:
-    """Return a statement about another one."""
-    return statement(verb={"id": verb}, object={"objectType": "StatementRef", "id": statement_id})
+    }
+    return statements.statement(**described | changes)
 
 
 def statement_ids(lrs: TestClient, **query: str) -> list[str]:

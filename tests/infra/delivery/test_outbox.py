@@ -21,7 +21,7 @@ from infra.delivery.outbox import DEAD, DELIVERED, DROPPED, PENDING
 from infra.errors import DeliveryError, NotFoundError, RunStateError
 from infra.runs import store as runs
 from infra.settings.settings import Settings
-from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
+from tests.jobs.delivery.delivery_setup import DeliverySetup
 
 MEMBERS = 23
 MORNING = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -29,12 +29,10 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def setup(engine: Engine, settings: Settings, now: datetime, served: dict[str, Any]) -> DeliverySetup:
-    """Return the delivery of an organisation with a webhook, whose pushes are planned."""
-    del served
-    delivery_setup = DeliverySetup(engine, settings.model_copy(update={"delivery": LOCAL}), now)
-    delivery_setup.add("https://app.example/pushes")
-    return delivery_setup
+def setup(setup: DeliverySetup) -> DeliverySetup:
+    """Return the delivery of an organisation with a webhook."""
+    setup.add("https://app.example/pushes")
+    return setup
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from sqlalchemy import Engine, event, insert, select, update
+from sqlalchemy import event, insert, select, update
 from sqlalchemy.orm import Session
 
 from infra.db import bulk
@@ -17,20 +17,12 @@ from infra.delivery import admin, claims, outbox
 from infra.delivery.claims import AttemptResult
 from infra.delivery.outbox import DEAD, DELIVERED, PENDING
 from infra.runs import store as runs
-from infra.settings.settings import Settings
-from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
+from tests.jobs.delivery.delivery_setup import DeliverySetup
 
 MANY = {"sqlite": 33_000, "postgresql": 70_000}
 """More than a statement of the database binds parameters."""
 MEMBERS = 23
 MORNING = datetime(2026, 3, 2, 8, tzinfo=UTC)
-
-
-@pytest.fixture
-def setup(engine: Engine, settings: Settings, now: datetime, served: dict[str, Any]) -> DeliverySetup:
-    """Return the delivery of an organisation whose lists were published last night."""
-    del served
-    return DeliverySetup(engine, settings.model_copy(update={"delivery": LOCAL}), now)
 
 
 def test_more_results_than_a_statement_has_parameters_are_recorded_at_once(

@@ -3,7 +3,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, func, select
@@ -18,27 +17,9 @@ from infra.lrs import store as lrs
 from infra.lrs.search import StatementFilter, find, get
 from infra.lrs.store import StoreResult
 from infra.privacy.statements import moments_of_member
+from tests.statements import HOME, VOIDED, about, statement
 
-HOME = "https://lms.example"
 KEY = {"objectType": "Agent", "account": {"homePage": "https://xuelu.example/keys", "name": "k1"}}
-VOIDED = "http://adlnet.gov/expapi/verbs/voided"
-DONE = "http://adlnet.gov/expapi/verbs/completed"
-
-
-def statement(**changes: Any) -> dict[str, Any]:
-    """Return a valid statement."""
-    return {
-        "id": str(uuid4()),
-        "actor": {"account": {"homePage": HOME, "name": "li"}},
-        "verb": {"id": DONE},
-        "object": {"id": "https://lms.example/items/7"},
-        "timestamp": "2026-03-01T10:00:00.123+02:00",
-    } | changes
-
-
-def about(statement_id: str, verb: str = "http://example.org/verbs/confirmed") -> dict[str, Any]:
-    """Return a statement about another one."""
-    return statement(verb={"id": verb}, object={"objectType": "StatementRef", "id": statement_id})
 
 
 def keep(engine: Engine, key: int, *batch: dict[str, Any], now: datetime) -> StoreResult:

@@ -2,18 +2,15 @@
 
 import hashlib
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from infra.privacy import erasure
-from infra.settings.settings import Settings
-from tests.jobs.delivery.delivery_setup import LOCAL, DeliverySetup
+from tests.jobs.delivery.delivery_setup import DeliverySetup
 
 MEMBERS = 23
 GONE = "d1"
@@ -21,12 +18,10 @@ GONE = "d1"
 
 @pytest.mark.parametrize(("kind", "name"), [("jsonl", "lists.jsonl"), ("parquet", "lists.parquet")])
 def test_the_lists_of_an_erased_member_are_in_no_batch_and_the_manifest_still_holds(
-    engine: Engine, settings: Settings, now: datetime, served: dict[str, Any], tmp_path: Path, kind: Any, name: str
+    setup: DeliverySetup, tmp_path: Path, kind: Any, name: str
 ) -> None:
-    del served
     folder = tmp_path / "batches"
     folder.mkdir()
-    setup = DeliverySetup(engine, settings.model_copy(update={"delivery": LOCAL}), now)
     setup.add(str(folder), kind)
     setup.enqueue()
     setup.deliver()
@@ -40,7 +35,7 @@ def test_the_lists_of_an_erased_member_are_in_no_batch_and_the_manifest_still_ho
     assert GONE in {row["member_id"] for row in rows_before}
 
     def erase(session: Session, key: int) -> dict[str, Any]:
-        return erasure.erase(session, setup.settings, key, GONE, actor="test", now=now)
+        return erasure.erase(session, setup.settings, key, GONE, actor="test", now=setup.now)
 
     erased = setup.do(erase)["erased"]
     assert (erased["lists_in_batches"], erased["deliveries"]) == (1, 1)

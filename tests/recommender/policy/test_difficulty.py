@@ -1,14 +1,11 @@
 """Difficulty: worked by hand, and how far it may change an order."""
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from features.interactions import Interactions
-from recommender.linalg.topk import Positions
-from recommender.policy.ranked_lists import Mask, RankedLists
 from recommender.policy.rules.difficulty import Difficulty
-from tests.recommender.builders import Study, make_interactions
+from tests.recommender.builders import Study, anything, make_interactions, ranked
 
 ITEMS = {
     "easy": {"topics": "safety", "difficulty": "beginner"},
@@ -27,19 +24,11 @@ INTERACTIONS = make_interactions(
 )
 
 
-def anything(members: Positions, _items: Positions) -> Mask:
-    """Return that everything may be offered."""
-    return np.ones(len(members), dtype=bool)
-
-
 def ordered(
     weight: float, member: str, scores: dict[str, float], interactions: Interactions = INTERACTIONS
 ) -> list[str]:
     """Return the items of a member's list after the rule."""
-    item = interactions.items.index.get_indexer(list(scores))
-    row = np.zeros(len(item), dtype=np.intp)
-    positions = interactions.members.index.get_indexer([member])
-    lists = RankedLists.of(positions, row, item, np.array(list(scores.values())), np.arange(len(item)))
+    lists = ranked(interactions, member, scores)
     changed = Difficulty(weight).apply(lists, interactions, k=20, may_be_offered=anything)
     return [str(interactions.items.index[each]) for each in changed.item[0]]
 

@@ -8,25 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.interactions import Interactions
-from recommender.linalg.topk import Positions
-from recommender.policy.ranked_lists import Mask, RankedLists
 from recommender.policy.rules.review import Review
-from tests.recommender.builders import Study, make_interactions
+from tests.recommender.builders import Study, anything, make_interactions, ranked
 
 OTHERS = {f"new{number:02d}": {} for number in range(12)}
 
 
-def anything(members: Positions, _items: Positions) -> Mask:
-    """Return that everything may be offered."""
-    return np.ones(len(members), dtype=bool)
-
-
 def listed(rule: Review, interactions: Interactions, *, n: int = 12, k: int = 20) -> list[str]:
     """Return the list of member ``m`` after the rule, whose candidates are the first ``n`` new items."""
-    item = interactions.items.index.get_indexer([*OTHERS][:n])
-    positions = interactions.members.index.get_indexer(["m"])
-    scores = np.linspace(1.0, 0.5, len(item))
-    lists = RankedLists.of(positions, np.zeros(len(item), dtype=np.intp), item, scores, np.arange(len(item)))
+    scores = dict(zip([*OTHERS][:n], np.linspace(1.0, 0.5, n), strict=True))
+    lists = ranked(interactions, "m", scores)
     changed = rule.apply(lists, interactions, k=k, may_be_offered=anything).first(k)
     reviewed = {changed.item[0][place] for place in np.flatnonzero(changed.reason[0] >= 0)}
     names = [str(interactions.items.index[each]) for each in changed.item[0] if each >= 0]

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.interactions import Interactions
-from recommender.linalg.topk import Positions
 from recommender.policy.policies import Rule
-from recommender.policy.ranked_lists import Mask, RankedLists
+from recommender.policy.ranked_lists import RankedLists
 from recommender.policy.registry import REASONS, PolicyParameters, make_policies
 from recommender.policy.rules.advised_prerequisites import AdvisedPrerequisites
 from recommender.policy.rules.continuing import Continuing
@@ -19,7 +18,7 @@ from recommender.policy.rules.live_sessions import LiveSessions
 from recommender.policy.rules.review import REVIEW
 from recommender.policy.rules.rotation import Rotation
 from recommender.policy.rules.series import Series
-from tests.recommender.builders import NOW, Study, fitted_pipeline, make_interactions
+from tests.recommender.builders import NOW, Study, anything, fitted_pipeline, make_interactions, ranked
 
 ITEMS = {
     "a": {"topics": "safety", "series": "Induction", "series_position": "1"},
@@ -46,19 +45,11 @@ STUDIED = [
 INTERACTIONS = make_interactions(STUDIED, members=MEMBERS, items=ITEMS)
 
 
-def anything(members: Positions, _items: Positions) -> Mask:
-    """Return that everything may be offered."""
-    return np.ones(len(members), dtype=bool)
-
-
 def ruled(
     rule: Rule, member: str, scores: dict[str, float], interactions: Interactions = INTERACTIONS
 ) -> list[tuple[str, str]]:
     """Return items and reason codes of a member's list after a rule, reasons empty where the rule gave none."""
-    item = interactions.items.index.get_indexer(list(scores))
-    rows = np.zeros(len(item), dtype=np.intp)
-    positions = interactions.members.index.get_indexer([member])
-    lists = RankedLists.of(positions, rows, item, np.array(list(scores.values())), np.arange(len(item)))
+    lists = ranked(interactions, member, scores)
     changed = rule.apply(lists, interactions, k=20, may_be_offered=anything)
     codes = [changed.reasons[number]["code"] if number >= 0 else "" for number in changed.reason[0]]
     return [
