@@ -1,7 +1,7 @@
 """Operator actions on deliveries: list, retry, redeliver, drop, and the state of the queue."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -108,17 +108,17 @@ def redeliver(
         occupied = _occupied(session, organisation_key, {*plans["period"].dropna(), *uncapped["period"].dropna()})
         changes = []
         for member_id, delivery in batch.items():
+            delivery_id = delivery["delivery_id"]
             if member_id in failed:
-                reason = f"the hours of member {member_id!r} cannot be planned with ({failed[member_id]}); mend them"
-                results[delivery["delivery_id"]] = DeliveryError(f"{delivery['delivery_id']}: {reason}")
-                continue
-            plan = (uncapped if delivery["status"] == DELIVERED else plans).loc[member_id]
-            fault = _fault(delivery, plan, occupied)
+                fault = f": the hours of member {member_id!r} cannot be planned with ({failed[member_id]}); mend them"
+            else:
+                plan = (uncapped if delivery["status"] == DELIVERED else plans).loc[member_id]
+                fault = _fault(delivery, plan, occupied)
             if fault:
-                results[delivery["delivery_id"]] = DeliveryError(f"{delivery['delivery_id']}{fault}")
-                continue
-            changes.append(_rescheduled(delivery, plan))
-            results[delivery["delivery_id"]] = changes[-1]["at"]
+                results[delivery_id] = DeliveryError(f"{delivery_id}{fault}")
+            else:
+                changes.append(_rescheduled(delivery, plan))
+                results[delivery_id] = changes[-1]["at"]
         _make_pending(session, changes)
     return results
 
@@ -139,14 +139,17 @@ def redeliver_one(
     return result
 
 
-def _one_per_member(chosen: Sequence[Delivery]) -> Iterator[dict[str, Delivery]]:
-    """Yield deliveries in batches, by member: later ones of a member must see that earlier ones count."""
-    waiting = defaultdict(list)
+def _one_per_member(chosen: Sequence[Delivery]) -> list[dict[str, Delivery]]:
+    """Return deliveries in batches, by member: later ones of a member must see that earlier ones count."""
+    batches: list[dict[str, Delivery]] = []
+    earlier: Counter[str] = Counter()
     for delivery in chosen:
-        waiting[delivery["member_id"]].append(delivery)
-    while waiting:
-        yield {member_id: queue.pop(0) for member_id, queue in waiting.items()}
-        waiting = defaultdict(list, {member_id: queue for member_id, queue in waiting.items() if queue})
+        member_id = delivery["member_id"]
+        if earlier[member_id] == len(batches):
+            batches.append({})
+        batches[earlier[member_id]][member_id] = delivery
+        earlier[member_id] += 1
+    return batches
 
 
 def _without(counted: pd.DataFrame, batch: dict[str, Delivery]) -> pd.DataFrame:
