@@ -254,24 +254,16 @@ class Importer:
     def _check(self, frame: pd.DataFrame, slices: Spool) -> pd.DataFrame:
         """Append the sound rows of a chunk that are new to the slices, count duplicates, and return the rejects."""
         if self._file.of_events:
-            self.has_local_times |= has_local_times(frame)
-            sound, rejects = check_events(frame, zone=self._file.written_zone)
-            new, duplicates, clashes = events.without_stored(self._session, self._organisation_key, sound)
-            self._note_unresolved(sound[sound["verb"] != VOIDED])
-            self._file.counts.duplicates += duplicates
-            slices.append(new)
-            return joined_rejects([rejects, clashes])
+            return self._check_events(frame, slices)
         rows, rejects = check_rows(frame, self._file.schema, zone=self._file.written_zone)
-        rejects = joined_rejects([rejects, mistyped := self._file.mistyped_targets(frame)])
+        mistyped = self._file.mistyped_targets(frame)
         rows = rows.drop(index=mistyped["line"].unique(), errors="ignore")
         present = frame.reindex(index=rows.index, columns=list(rows)).notna()
         if self._file.kind in FAULTS:  # a line is the whole record
             present[:] = True
         rows, wrong = self._references.check(rows, present)
         if self._file.kind in FAULTS:
-            plain = rows.astype(object).where(rows.notna(), None).to_dict("records")
-            warnings = filter(None, (warning_of(self._file.kind, row, self._now) for row in plain))
-            self.warnings += islice(warnings, MAX_WARNINGS - len(self.warnings))
+            self._warn(rows)
         rows, repetitions, contradictions = self._deduplicator.split(rows, present)
         present = present.loc[rows.index]
         if self._file.kind == "items":
@@ -279,7 +271,22 @@ class Importer:
             self._prerequisites |= dict.fromkeys(named.index, ()) | prerequisites_of(named)
         self._file.counts.duplicates += repetitions
         slices.append(rows, present.to_numpy(dtype=bool))
-        return joined_rejects([rejects, wrong, contradictions])
+        return joined_rejects([rejects, mistyped, wrong, contradictions])
+
+    def _warn(self, rows: pd.DataFrame) -> None:
+        """Note the dates of records that have passed."""
+        plain = rows.astype(object).where(rows.notna(), None).to_dict("records")
+        warnings = filter(None, (warning_of(self._file.kind, row, self._now) for row in plain))
+        self.warnings += islice(warnings, MAX_WARNINGS - len(self.warnings))
+
+    def _check_events(self, frame: pd.DataFrame, slices: Spool) -> pd.DataFrame:
+        self.has_local_times |= has_local_times(frame)
+        sound, rejects = check_events(frame, zone=self._file.written_zone)
+        new, duplicates, clashes = events.without_stored(self._session, self._organisation_key, sound)
+        self._note_unresolved(sound[sound["verb"] != VOIDED])
+        self._file.counts.duplicates += duplicates
+        slices.append(new)
+        return joined_rejects([rejects, clashes])
 
     def _note_unresolved(self, rows: pd.DataFrame) -> None:
         """Count the events of unknown members or items, and collect these."""
