@@ -191,15 +191,11 @@ class _Inputs:
             changed = [cause for cause in changed if cause != "model"]
         *computed, last = changed or ["time"]
         n = max(len(self.before), len(self.after))
-        member, until, items = self._then, self._then.until, self.before
+        items = self.before
         steps: list[Step] = []
-        for cause in computed:
-            if cause == "catalogue":
-                items = self._with_catalogue_of_now(items)
-            else:
-                member = self._now if cause == "profile" else member
-                until = self._now.until if cause == "own_events" else until
-                items = self._recomputed(member, until)
+        for number, cause in enumerate(computed, 1):
+            of_catalogue = cause == "catalogue"
+            items = self._with_catalogue_of_now(items) if of_catalogue else self._recomputed(computed[:number])
             steps.append((cause, items[:n]))
         return [*steps, (last, self.after)]
 
@@ -257,9 +253,11 @@ class _Inputs:
                 return True
         return False
 
-    def _recomputed(self, member: ServedList, until: datetime) -> list[str]:
-        """Return the list by the earlier models, of a member's profile and events until a moment."""
+    def _recomputed(self, present: Sequence[Cause]) -> list[str]:
+        """Return the list by the earlier models, of the member's present profile and events where these are named."""
         model = self._then.model
+        member = self._now if "profile" in present else self._then
+        until = self._now.until if "own_events" in present else self._then.until
         profile = member.interactions.members[list(PROFILE_COLUMNS)]
         interactions = model.interactions_with(self._session, self._organisation_key, profile, before=until)
         entries = model.recommend(interactions).entries
