@@ -221,20 +221,12 @@ def prepare_cut(
     outside: Pipeline | None = None,
 ) -> PreparedCut | None:
     """Return a cut-off with the pipeline fitted at it; None where no member studied anything new after it."""
-    truth = log.studied_next(cut, rules.horizon_days)
-    if truth.empty:
+    members, outcomes = _outcomes_after(cut, log, rules, rules.outcomes if with_features else ())
+    if not len(members):
         return None
-    members = np.unique(truth["member"].to_numpy())
-    if len(members) > rules.max_lists:
-        members = np.sort(np.random.default_rng(seed_of(cut)).choice(members, rules.max_lists, replace=False))
-        truth = truth[np.isin(truth["member"].to_numpy(), members)]
-    true = np.zeros((len(members), len(log.items)), dtype=bool)
-    true[np.searchsorted(members, truth["member"].to_numpy()), truth["item"].to_numpy()] = True
     interactions = log.interactions_at(cut, members)
-    if with_features:
-        pipeline.fit(interactions)
-    else:
-        pipeline.fit_models(interactions)
+    fit = pipeline.fit if with_features else pipeline.fit_models
+    fit(interactions)
     if outside is not None:
         outside.fit_models(interactions)
     ids = log.members.index[members]
@@ -243,10 +235,26 @@ def prepare_cut(
         for rows, candidates in pipeline.proposals(interactions, ids)
     ]
     rows = interactions.members.index.get_indexer(ids)
-    outcomes = true.astype(np.uint8)
-    for name in rules.outcomes if with_features else ():
-        outcomes[log.led_to(name, cut, members, true).nonzero()] |= 1 << OUTCOMES.index(name)
     return PreparedCut(cut, members, outcomes, interactions, rows, pipeline, blocks, outside)
+
+
+def _outcomes_after(
+    cut: pd.Timestamp, log: Log, rules: ExampleRules, names: Sequence[str]
+) -> tuple[Positions, NDArray[np.uint8]]:
+    """Return the members who studied anything new after a cut-off, and the outcomes of each item as bits.
+
+    Where there are more members than the rules allow, they are a sample. The first bit is that an item was begun.
+    """
+    studied = log.studied_next(cut, rules.horizon_days)
+    members = np.unique(studied["member"].to_numpy())
+    if len(members) > rules.max_lists:
+        members = np.sort(np.random.default_rng(seed_of(cut)).choice(members, rules.max_lists, replace=False))
+        studied = studied[studied["member"].isin(members)]
+    outcomes = np.zeros((len(members), len(log.items)), dtype=np.uint8)
+    outcomes[np.searchsorted(members, studied["member"]), studied["item"]] = 1
+    for name in names:
+        outcomes[log.led_to(name, cut, members, outcomes > 0).nonzero()] |= 1 << OUTCOMES.index(name)
+    return members, outcomes
 
 
 def seed_of(cut: pd.Timestamp) -> int:

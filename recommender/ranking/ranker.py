@@ -180,16 +180,15 @@ class Ranker(BaseEstimator):
 
     def _linear_of(self, nights: Sequence[TrainingExamples]) -> LinearRanking:
         """Return the linear model, started from the weighted prior."""
-        features, outcomes, row, weight, _ = _joined(nights, self.gain)
-        return LinearRanking(self.prior.names).fit(
-            features, self.gain[outcomes], row, self._weighted_prior(features), weight
-        )
+        joined = _joined(nights, self.gain)
+        start, gain = self._weighted_prior(joined.features), self.gain[joined.outcomes]
+        return LinearRanking(self.prior.names).fit(joined.features, gain, joined.row, start, joined.list_weight)
 
     def _boosted(self, nights: Sequence[TrainingExamples], n_trees: int) -> str:
         """Return the own trees as text."""
-        features, outcomes, _, _, weight = _joined(nights, self.gain)
-        positive = self.gain[outcomes] > 0
-        start = self._start(features)
+        joined = _joined(nights, self.gain)
+        positive, weight = self.gain[joined.outcomes] > 0, joined.weight
+        start = self._start(joined.features)
         # The constant: else the first trees would only learn how few candidates are studied.
         odds = (weight[positive].sum() + 1.0) / (weight[~positive].sum() + 1.0)
         start += np.log(odds) - np.average(start, weights=weight)
@@ -202,7 +201,7 @@ class Ranker(BaseEstimator):
             "seed": self.seed,
         }
         labels, weights = positive.astype(np.int8), weight.astype(np.float32)
-        data = lgb.Dataset(features, labels, weight=weights, init_score=start, params=parameters)
+        data = lgb.Dataset(joined.features, labels, weight=weights, init_score=start, params=parameters)
         return str(lgb.train(parameters, data, n_trees).model_to_string())
 
 
