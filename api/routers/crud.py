@@ -27,7 +27,8 @@ from infra.catalog.records import Record
 from infra.catalog.store import TABLES
 from infra.errors import ImportRefusedError
 from infra.ingest import import_log
-from infra.ingest.importer import Importer, ImportFile
+from infra.ingest.import_file import ImportFile
+from infra.ingest.importer import Importer
 
 MAX_REJECTS: Final = 1_000
 BULK_TYPES: Final[dict[str, Format]] = {"text/csv": "csv", "application/x-ndjson": "jsonl"}

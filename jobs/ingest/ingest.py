@@ -15,8 +15,9 @@ from infra.catalog import organisations
 from infra.db.engine import transaction
 from infra.events import unresolved
 from infra.ingest import import_log, rejects
+from infra.ingest.import_file import ImportFile
 from infra.ingest.import_log import ImportCounts
-from infra.ingest.importer import Importer, ImportFile
+from infra.ingest.importer import Importer
 from infra.ingest.spool import SLICE_ROWS, Spool
 from infra.privacy import folders
 from infra.settings.settings import Settings
@@ -99,7 +100,7 @@ def ingest(  # noqa: PLR0913 - options of one import
     progress: Callable[[float], None] = lambda _share: None,
     slice_rows: int = SLICE_ROWS,
 ) -> ImportResult:
-    """Import a file of a kind of :data:`infra.ingest.importer.SCHEMAS` into the organisation of the settings.
+    """Import a file of a kind of :data:`infra.ingest.import_file.SCHEMAS` into the organisation of the settings.
 
     The file is read and checked whole, and only then written: up to ``slice_rows`` rows in one transaction. A larger
     one is several; the log calls its import unfinished until the last, and importing the file again completes it.
