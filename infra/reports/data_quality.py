@@ -23,6 +23,24 @@ ADVICE: Final = {
     "one_timestamp_share": "the log lacks real times; map the column that has them",
 }
 """Advice on each share beyond its threshold."""
+LABELS: Final = {
+    "voids": "events that void others",
+    "future_events": "events in the future",
+    "future_share": "share of events in the future",
+    "unresolved_events": "events of unknown members or items",
+    "unresolved_share": "share of events of unknown members or items",
+    "one_timestamp_share": "share of events at the same moment",
+    "thin_members": "members with fewer than two events",
+    "thin_member_share": "share of members with fewer than two events",
+    "missing_role_share": "share of members without a role",
+    "missing_industry_share": "share of members without an industry",
+    "missing_timezone_share": "share of members without a time zone",
+    "duplicates": "lines imported before",
+    "rejects": "bad lines",
+    "reject_share": "share of bad lines",
+    "stray_artefact_folders": "folders of artefacts without a run",
+}
+"""Figures of the report that need more than their name, in words."""
 
 
 def report(
@@ -50,8 +68,9 @@ def findings(figures: Mapping[str, Any], thresholds: Mapping[str, float]) -> lis
 
     Examples
     --------
-    >>> findings({"events": 10, "future_share": 0.2}, {"max_future_share": 0.01, "min_events": 1})
-    ['future_share is 20.0%, at most 1.0% is sound: check the clock and the time zone of the export']
+    >>> [finding] = findings({"events": 10, "future_share": 0.2}, {"max_future_share": 0.01, "min_events": 1})
+    >>> finding.partition(":")[0]
+    'share of events in the future is 20.0%, at most 1.0% is sound (doctor.max_future_share)'
     """
     messages = []
     if figures["events"] < thresholds["min_events"]:
@@ -61,7 +80,8 @@ def findings(figures: Mapping[str, Any], thresholds: Mapping[str, float]) -> lis
     for name, advice in ADVICE.items():
         most = thresholds.get(f"max_{name}")
         if most is not None and figures[name] > most:
-            messages.append(f"{name} is {figures[name]:.1%}, at most {most:.1%} is sound: {advice}")
+            bound = f"at most {most:.1%} is sound (doctor.max_{name})"
+            messages.append(f"{LABELS[name]} is {figures[name]:.1%}, {bound}: {advice}")
     return messages
 
 

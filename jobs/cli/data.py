@@ -49,24 +49,6 @@ class Kind(StrEnum):
     INDUSTRIES = "industries"
 
 
-DOCTOR_LABELS = {
-    "voids": "events that void others",
-    "future_events": "events in the future",
-    "future_share": "share in the future",
-    "unresolved_events": "events of unknown members or items",
-    "unresolved_share": "share of unknown members or items",
-    "one_timestamp_share": "share of events at the same moment",
-    "thin_members": "members with fewer than two events",
-    "thin_member_share": "share with fewer than two events",
-    "missing_role_share": "share of members without a role",
-    "missing_industry_share": "share of members without an industry",
-    "missing_timezone_share": "share of members without a time zone",
-    "duplicates": "lines imported before",
-    "rejects": "bad lines",
-    "reject_share": "share of bad lines",
-    "stray_artefact_folders": "folders of artefacts without a run",
-}
-"""Figures of the report that need more than their name, in words."""
 TAXONOMIES = {Kind.ROLES: "role", Kind.INDUSTRIES: "industry"}
 
 
@@ -207,6 +189,7 @@ def _print_import(result: "ImportResult", *, json: bool) -> None:
 @command(app, "doctor", "xuelu doctor --json")
 def doctor_command(options: Options, as_of: NowOption = None) -> None:
     """Report on the quality of the data. Exit status 1 where it is not sound by the settings under [doctor]."""
+    from infra.reports.data_quality import LABELS
     from jobs.ingest.doctor import examine
 
     now = clock()
@@ -217,7 +200,7 @@ def doctor_command(options: Options, as_of: NowOption = None) -> None:
         print_json(report)
     else:
         reasons = report["figures"].pop("rejects_by_reason")
-        figures = {DOCTOR_LABELS.get(name, name): value for name, value in report["figures"].items()}
+        figures = {LABELS.get(name, name): value for name, value in report["figures"].items()}
         print_figures(f"Data of organisation {settings.organisation!r}", figures)
         if reasons:
             print_table("Rejects by reason", ["lines", "field: reason"], [(n, reason) for reason, n in reasons.items()])

@@ -223,8 +223,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     table = Table()
     for name, *cells in zip(columns, *rows, strict=True):
         numeric = bool(cells) and all(isinstance(cell, int | float) for cell in cells)
-        # An id that is broken over lines cannot be copied.
-        whole = name.endswith("_id")
+        whole = _is_whole(name, cells)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(_shown(value) for value in row))
@@ -247,14 +246,22 @@ def print_rows(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, o
             print_figures("", dict(zip(columns, values, strict=True)))
 
 
+def _is_whole(name: str, cells: Sequence[object]) -> bool:
+    """Return whether a column's texts stay on one line: ids, which could not be copied, numbers and times."""
+    return name.endswith("_id") or all(isinstance(cell, int | float | datetime | None) for cell in cells)
+
+
 def _words_fit(columns: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> bool:
-    """Return whether a table of so many characters can hold each word on one line.
+    """Return whether a table of so many characters can hold each word, and each time, on one line.
 
     >>> _words_fit(["run", "as of"], [["a-long-id", "2026-11-29"]], 26), _words_fit(["run"], [["a-long-id"]], 12)
     (True, False)
     """
-    texts = [[name, *map(_shown, cells)] for name, *cells in zip(columns, *rows, strict=True)]
-    words = sum(max(cell_len(word) for text in column for word in text.split()) for column in texts)
+    words = 0
+    for name, *cells in zip(columns, *rows, strict=True):
+        texts = list(map(_shown, cells))
+        parts = texts if _is_whole(name, cells) else [word for text in texts for word in text.split()]
+        words += max(map(cell_len, [*name.split(), *parts]))
     return words + 3 * len(columns) + 1 <= width
 
 

@@ -99,6 +99,20 @@ class BacktestData:
     n_members: int
 
 
+def check_order(span: Span) -> None:
+    """Check that a span has a day.
+
+    Raises
+    ------
+    SettingsError
+        It ends before it begins.
+    """
+    if span.last < span.first:
+        raise SettingsError(
+            f"the last day, {span.last:%Y-%m-%d}, is before the first, {span.first:%Y-%m-%d}; swap them"
+        )
+
+
 def read_backtest_data(engine: Engine, settings: Settings, span: Span, *, keep_cuts: bool = False) -> BacktestData:
     """Return the log up to the outcomes of a span; with ``keep_cuts`` for several backtests.
 
@@ -107,8 +121,7 @@ def read_backtest_data(engine: Engine, settings: Settings, span: Span, *, keep_c
     SettingsError
         The span ends before it begins.
     """
-    if span.last < span.first:
-        raise SettingsError(f"the last cut-off, {span.last:%Y-%m-%d}, is before the first, {span.first:%Y-%m-%d}")
+    check_order(span)
     with transaction(engine) as session:
         key = organisations.key_of(session, settings.organisation)
         settings = organisations.local_settings(session, key, settings)

@@ -20,7 +20,7 @@ METRICS: Final = (
     "miscalibration",
     "objective",
 )
-INPUTS: Final = ("data_digest", "span", "code_version")
+INPUTS: Final = ("kind", "data_digest", "span", "code_version")
 """Inputs in which two trials should agree where their settings are compared."""
 
 

@@ -20,6 +20,7 @@ from infra.settings.settings import Settings
 from jobs.evaluation.backtest import (
     BacktestData,
     Span,
+    check_order,
     make_backtest,
     nothing_studied,
     read_backtest_data,
@@ -41,7 +42,8 @@ FINISHED: Final = (optuna.trial.TrialState.COMPLETE,)
 MAX_LISTS: Final = 500
 """Lists of one cut-off in a search of the ranker, whose candidates are all held in memory."""
 
-Score = Callable[[Settings], tuple[float, float]]
+Score = Callable[[Settings], tuple[float, float, int]]
+"""Recall, objective and number of lists by some settings."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class TuningResult:
         Share of the differences that each setting explains (fANOVA, Hutter et al. 2014).
     held_out : list
         ``[settings, recall, ndcg]`` on the days held out, before and after.
+    held_out_lists : int
+        Lists of these days.
     toml : str
         The winner as a fragment of ``xuelu.toml``.
     """
@@ -85,6 +89,7 @@ class TuningResult:
     trials: list[dict[str, float]]
     importances: dict[str, float]
     held_out: list[list[Any]]
+    held_out_lists: int
     toml: str
 
 
@@ -108,9 +113,11 @@ def tune(
     Raises
     ------
     SettingsError
-        There is no search space of that name, no day is left to search on, or the stored search is of something else.
+        There is no search space of that name, the span ends before it begins, no day is left to search on, or the
+        stored search is of something else.
     """
     ranges, settings = search_space(settings, target)
+    check_order(span)
     split = span.last - pd.Timedelta(days=plan.held_out_days)
     if split < span.first:
         raise SettingsError(f"{plan.held_out_days} days held out leave no day to search on; choose more days")
@@ -138,8 +145,10 @@ def tune(
     trials = sorted(search.get_trials(states=FINISHED), key=lambda trial: -float(trial.value or 0.0))
     best = {space: search.best_params[space.name] for space in ranges}
     rows = [{"ndcg": float(trial.value or 0.0), **trial.params} for trial in trials]
-    before, after = held_out(settings), held_out(changed(settings, best))
-    result = TuningResult(rows, _importances(search), [["as they were", *before], ["tuned", *after]], as_toml(best))
+    *before, n_lists = held_out(settings)
+    *after, _ = held_out(changed(settings, best))
+    figures = [["as they were", *before], ["tuned", *after]]
+    result = TuningResult(rows, _importances(search), figures, int(n_lists), as_toml(best))
     if now is not None:
         record_trial(engine, settings, data, span, kind="tune", subject=target, results=asdict(result), now=now)
     return result
@@ -205,7 +214,7 @@ def search_space(settings: Settings, target: str) -> tuple[tuple[Range, ...], Se
 
 
 def _scorer(data: BacktestData, settings: Settings, target: str, span: Span) -> Score:
-    """Return a function from settings to recall and NDCG over all lists of a span.
+    """Return a function from settings to recall, NDCG and number over all lists of a span.
 
     Cut-offs are rebuilt from the log once for all trials; for the ranker also models, candidates and examples.
     """
@@ -222,7 +231,7 @@ def _score(
     span: Span,
     models: Sequence[str],
     prepared: list[Prepared] | None,
-) -> tuple[float, float]:
+) -> tuple[float, float, int]:
     backtest = make_backtest(data, settings, span, models)
     evaluated = list(backtest.run(make_ranker(settings), prepared))
     if not evaluated:
@@ -232,7 +241,7 @@ def _score(
         raise SettingsError(
             "no list of these days has an outcome that [objective] gives a weight; choose earlier days or other weights"
         )
-    return recall, objective
+    return recall, objective, sum(len(night.members) for night in evaluated)
 
 
 def changed(settings: Settings, values: dict[Range, float]) -> Settings:

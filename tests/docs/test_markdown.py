@@ -102,3 +102,13 @@ def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> Non
     assert [str(page) for page in pages if LOADED.search(page.read_text(encoding="utf-8"))] == []
     styles = sorted(tmp_path.rglob("*.css"))
     assert [str(style) for style in styles if IMPORTED.search(style.read_text(encoding="utf-8"))] == []
+
+
+def test_the_list_of_the_readme_is_the_one_that_its_guide_prints() -> None:
+    tables = [
+        re.search(r"by history · .*\n(┏[^`]*)", (ROOT / page).read_text(encoding="utf-8"))
+        for page in ("README.md", "docs/how-to/mars.md")
+    ]
+    readme, guide = [table[1].splitlines() if table else [] for table in tables]
+    assert len(readme) > len("rows")
+    assert readme == guide

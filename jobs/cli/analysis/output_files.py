@@ -1,9 +1,11 @@
-"""Options that name a file to write, refused where it cannot be written before anything that takes long."""
+"""Options that name a file to write, refused where it cannot be written before anything that takes long; its size."""
 
 from pathlib import Path
 from typing import Any
 
 import typer
+
+from jobs.cli.terminal import printable
 
 
 def file_option(*names: str, text: str) -> Any:
@@ -17,6 +19,11 @@ def file_option(*names: str, text: str) -> Any:
         Its help.
     """
     return typer.Option(*names, help=text, callback=_writable)
+
+
+def bytes_written(path: Path) -> str:
+    """Return a line that names a written file and its size."""
+    return printable(f"{path}: {path.stat().st_size:,} bytes")
 
 
 def _writable(path: Path | None) -> Path | None:

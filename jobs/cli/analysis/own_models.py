@@ -18,7 +18,7 @@ def check_command(
 ) -> None:
     """Check a model of your own by the contract of models.
 
-    A line is printed for each check. Exit status 1 where one does not hold.
+    A line is printed for each check, and how many hold. Exit status 1 where one does not hold.
     """
     from recommender.model_contract.checks import results
     from recommender.own_models import import_own
@@ -32,5 +32,7 @@ def check_command(
     else:
         for sentence, fault in faults.items():
             typer.echo(f"ok     {sentence}" if fault is None else f"fails  {sentence}: {printable(fault)}")
+        n_failed = sum(fault is not None for fault in faults.values())
+        typer.echo(f"checks: {len(faults) - n_failed} hold, {n_failed} do not")
     if any(faults.values()):
         raise typer.Exit(1)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jobs.cli.analysis.output_files import file_option
+from jobs.cli.analysis.output_files import bytes_written, file_option
+from jobs.cli.analysis.trials import print_held_out
 from jobs.cli.help import command
 from jobs.cli.terminal import (
     MAX_COUNT,
@@ -92,10 +93,22 @@ def backtest_command(
             for row in shown:
                 if row["model"] == "default" != row["baseline"]:
                     typer.echo(_beside_best(row))
-            if shown[0]["lists"] < MIN_LISTS:
-                echo_warning(
-                    f"{lists} {part}: below {MIN_LISTS} neither figures nor intervals mean much; take more days"
-                )
+            _warn_of_few(shown[0]["lists"], part)
+    _echo_written(output, report)
+
+
+def _echo_written(*paths: Path | None) -> None:
+    """Print what was written to files, on standard error: standard output may be the winner's settings."""
+    for path in paths:
+        if path:
+            typer.echo(bytes_written(path), err=True)
+
+
+def _warn_of_few(number: int, part: str) -> None:
+    """Warn of figures of too few lists."""
+    if number < MIN_LISTS:
+        lists = _counted(number, "list")
+        echo_warning(f"{lists} {part}: below {MIN_LISTS} neither figures nor intervals mean much; take more days")
 
 
 def _counted(number: int, noun: str) -> str:
@@ -134,7 +147,15 @@ def _with_bar(evaluated: Any, total: int) -> Any:
     from rich.console import Console
     from rich.progress import track
 
-    return track(evaluated, description="backtest", total=total, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return track(
+        evaluated,
+        description="backtest",
+        total=total,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
 
 
 @command(app, "tune", "xuelu tune ease --from 2020-12-01 --to 2020-12-31 --trials 20 -o ease.toml")
@@ -180,5 +201,7 @@ def tune_command(
         return
     print_rows(f"trials of {target}, best first", list(result.trials[0]), result.trials)
     print_table("importance of the settings", ["setting", "importance"], list(map(list, result.importances.items())))
-    print_table("days held out of the search", ["settings", "recall", "ndcg"], result.held_out)
+    print_held_out(result.held_out, result.held_out_lists)
+    _warn_of_few(result.held_out_lists, "held out")
     typer.echo(result.toml, nl=False)
+    _echo_written(output, report)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli.analysis.output_files import file_option
+from jobs.cli.analysis.output_files import bytes_written, file_option
 from jobs.cli.help import command
 from jobs.cli.terminal import Options
 
@@ -34,5 +34,4 @@ def report_command(
             smallest = settings.privacy.smallest_group
             html = run_page(session, key, source, min_group_size=smallest, language=language)
     output.write_text(html, encoding="utf-8")
-    size = output.stat().st_size
-    options.print({"file": output, "bytes": size}, f"{output}: {size:,} bytes")
+    options.print({"file": output, "bytes": output.stat().st_size}, bytes_written(output))

@@ -45,7 +45,7 @@ def show_command(
     print_figures(f"Trial {number}", {name: trial[name] for name in COLUMNS if name in trial} | trial["span"])
     results = trial["results"]
     if trial["kind"] == "tune":
-        print_table("days held out of the search", ["settings", "recall", "ndcg"], results["held_out"])
+        print_held_out(results["held_out"], results.get("held_out_lists"))
         typer.echo(results["toml"], nl=False)
     else:
         print_rows(
@@ -76,11 +76,12 @@ def compare_command(
         return
     labels = [f"trial {first}", f"trial {second}"]
     _print("settings that differ", ["setting", *labels], comparison["settings"])
-    _print("figures", ["of", "metric", *labels, "difference"], comparison["metrics"])
-    if comparison["inputs"]:
-        typer.echo(
-            f"they differ in {', '.join(comparison['inputs'])} too: not all of the difference is of the settings"
-        )
+    _print("figures of both", ["of", "metric", *labels, "difference"], comparison["metrics"])
+    inputs = ", ".join(name.replace("_", " ") for name in comparison["inputs"])
+    if inputs and comparison["settings"]:
+        typer.echo(f"they differ in {inputs} too: not all of the difference is of the settings")
+    elif inputs:
+        typer.echo(f"they differ in {inputs}: no difference is of the settings")
 
 
 @command(group, "export", "xuelu trials export http://mlflow:5000 3 4")
@@ -116,6 +117,12 @@ def export_command(
         written = [number for number, run in zip(chosen, runs, strict=True) if target.record(experiment_id, run)]
     figures = {"experiment": experiment, "written": len(written), "present": len(chosen) - len(written)}
     options.print(figures, f"{experiment}: {len(written)} trials written, {figures['present']} there already")
+
+
+def print_held_out(rows: list[list[Any]], n_lists: int | None) -> None:
+    """Print the figures of the days held out; trials stored by early versions do not say of how many lists."""
+    title = "days held out of the search"
+    print_table(title if n_lists is None else f"{title}, lists: {n_lists:,}", ["settings", "recall", "ndcg"], rows)
 
 
 def _print(title: str, columns: list[str], rows: list[dict[str, Any]]) -> None:

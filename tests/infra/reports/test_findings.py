@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.reports.data_quality import ADVICE, findings
+from infra.reports.data_quality import ADVICE, LABELS, findings
 
 SOUND = {"events": 1_000, **dict.fromkeys(ADVICE, 0.0)}
 THRESHOLDS = {"min_events": 100, **{f"max_{name}": 0.05 for name in ADVICE}}
@@ -22,7 +22,8 @@ def test_too_few_events_are_told_with_what_to_do() -> None:
 
 @pytest.mark.parametrize(("name", "advice"), ADVICE.items())
 def test_a_share_above_its_bound_is_told_with_what_to_do(name: str, advice: str) -> None:
-    assert findings(SOUND | {name: 0.123}, THRESHOLDS) == [f"{name} is 12.3%, at most 5.0% is sound: {advice}"]
+    finding = f"{LABELS[name]} is 12.3%, at most 5.0% is sound (doctor.max_{name}): {advice}"
+    assert findings(SOUND | {name: 0.123}, THRESHOLDS) == [finding]
 
 
 def test_a_share_without_a_bound_is_not_judged() -> None:
@@ -32,4 +33,5 @@ def test_a_share_without_a_bound_is_not_judged() -> None:
 def test_findings_come_together_in_a_steady_order() -> None:
     figures = {"events": 0, **dict.fromkeys(ADVICE, 1.0)}
     finding_texts = findings(figures, THRESHOLDS)
-    assert [finding.split()[0] for finding in finding_texts] == ["0", *ADVICE]
+    assert [finding.split(" is ")[0] for finding in finding_texts[1:]] == [LABELS[name] for name in ADVICE]
+    assert finding_texts[0].startswith("0 events")

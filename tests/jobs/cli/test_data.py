@@ -188,12 +188,15 @@ def test_the_doctor_reports_and_its_status_says_whether_data_is_sound(xuelu: Run
         "items 17",
         "events 61",
         "first event 2026-02-20 08:00 UTC",
-        "share in the future 0.0000",
+        "share of events in the future 0.0000",
     } <= set(lines)
     assert lines[-1] == "sound"
     unsound = xuelu("doctor", "--as-of", "2026-02-01T00:00:00")
     assert unsound.status == 1
-    assert "not sound: future_share is 100.0%, at most 1.0% is sound: check the clock" in unsound.out
+    assert (
+        "not sound: share of events in the future is 100.0%, at most 1.0% is sound (doctor.max_future_share): check"
+        in unsound.out
+    )
     bad = [f"x{number},nonsense" for number in range(3)] + [f"y{number},83" for number in range(97)]
     xuelu("ingest", "members", file("members.csv", "member_id,role", *bad))
     output = xuelu("doctor", "--as-of", "2026-03-02").out

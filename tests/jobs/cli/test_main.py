@@ -236,3 +236,15 @@ def test_a_group_without_a_command_answers_with_its_help(bare: Run) -> None:
     assert (answer.status, answer.err) == (2, "")
     assert "Usage: xuelu runs" in answer.out
     assert answer.out.count("\n") > 5
+
+
+def test_a_checked_model_has_a_line_for_each_check_and_how_many_hold(bare: Run) -> None:
+    whole = bare("check-model", "recommender.models.popularity:Popularity")
+    assert (whole.status, whole.out.splitlines()[-1]) == (0, f"checks: {whole.out.count('ok     ')} hold, 0 do not")
+    broken = bare("check-model", "tests.recommender.test_model_contract:Impatient")
+    assert broken.status == 1
+    assert (
+        broken.out.splitlines()[-1]
+        == f"checks: {broken.out.count('ok     ')} hold, {broken.out.count('fails  ')} do not"
+    )
+    assert "fails  It can be fitted on members and items without any events: " in broken.out

@@ -18,6 +18,7 @@ from jobs.cli.terminal import (
     in_utc,
     print_figures,
     print_json,
+    print_rows,
     print_table,
     progress_bar,
     settings_for,
@@ -125,6 +126,21 @@ def test_control_characters_are_shown_escaped_and_ids_whole(capsys: pytest.Captu
     assert "\x07" not in shown
     assert run_id in shown
     assert "\\x1b[31m" in shown
+
+
+def test_a_time_stays_on_its_line_and_a_table_that_is_too_wide_for_it_is_not_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "36")
+    row = {"name": "a study app", "expires_at": datetime(2027, 12, 1, 2, 8, tzinfo=UTC)}
+    print_table("Keys", list(row), [list(row.values())])
+    assert "2027-12-01 02:08 UTC" in capsys.readouterr().out
+    print_rows("Keys", list(row), [row])
+    assert "┃" in capsys.readouterr().out
+    print_rows("Keys", ["application", *row], [{"application": "x", **row}])
+    out = capsys.readouterr().out
+    assert "┃" not in out
+    assert "2027-12-01 02:08 UTC" in out
 
 
 def test_no_text_of_others_commands_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Past nights evaluated, models tuned, and the ranking that the night learns."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -256,6 +257,7 @@ def test_what_cannot_be_searched_is_told(
 @pytest.mark.usefixtures("school")
 def test_the_commands_print_tables_and_write_files(xuelu: Run, tmp_path: Path) -> None:
     days = ("--from", "2026-02-16", "--to", "2026-02-18")
+    reversed_days = ("--from", "2026-02-18", "--to", "2026-02-16")
     answer = xuelu(
         "backtest", *days, "--models", "default,ease", "-o", tmp_path / "rows.json", "--trade-off", "began,completed"
     )
@@ -288,7 +290,13 @@ def test_the_commands_print_tables_and_write_files(xuelu: Run, tmp_path: Path) -
     assert {row["model"] for row in printed.json} == {"ease", "precedence"}, "one outside the pipeline"
     tuning_answer = xuelu("tune", "ease", *days, "--trials", 2, "--held-out", 1, "-o", tmp_path / "ease.toml")
     assert tuning_answer.status == 0
-    assert (tmp_path / "ease.toml").read_text() in tuning_answer.out
+    fragment = (tmp_path / "ease.toml").read_text()
+    assert fragment in tuning_answer.out
+    assert re.search(r"days held out of the search, lists: \d+\n", tuning_answer.out)
+    assert tuning_answer.err.endswith(f"{tmp_path / 'ease.toml'}: {len(fragment)} bytes\n")
+    size = f"{(tmp_path / 'rows.json').stat().st_size:,}"
+    assert answer.err == f"{tmp_path / 'rows.json'}: {size} bytes\n", "nothing before it where there is no terminal"
+    assert "the last day, 2026-02-16, is before the first, 2026-02-18" in xuelu("tune", "ease", *reversed_days).err
 
 
 def quality(run: dict[str, Any]) -> dict[str, Any] | None:

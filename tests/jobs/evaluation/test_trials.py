@@ -1,6 +1,7 @@
 """Backtests and searches that were stored, and their comparison."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,18 @@ def test_every_backtest_and_search_is_stored_and_two_can_be_compared(
     ]
     assert {row["of"] for row in difference["metrics"]} == {"popularity, warm", "popularity, cold"}
     assert "models.popularity_half_life_days" in xuelu("trials", "compare", 1, 2).out
-    assert "[models]" in xuelu("trials", "show", 3).out
+    searched = xuelu("trials", "show", 3).out
+    assert "[models]" in searched
+    assert re.search(r"days held out of the search, lists: \d+\n", searched)
+    other = xuelu("trials", "compare", 1, 3).out
+    assert other.endswith(
+        "figures of both: none\nthey differ in kind too: not all of the difference is of the settings\n"
+    )
     assert "no trial 9; `xuelu trials list` shows them" in xuelu("trials", "show", 9).complaint
     with TrackingStore() as store:
         assert_trials_are_exported(xuelu, store)
+    xuelu("backtest", "--from", "2026-02-24", "--to", "2026-02-24", "--models", "newest")
+    assert xuelu("trials", "compare", 2, 4).out.endswith("they differ in span: no difference is of the settings\n")
     frame = load_backtest(tmp_path / "rows.json")
     assert len(frame) == len(rows)
     assert frame["ndcg_low"].tolist() == [row["ndcg_interval"][0] for row in rows]
@@ -112,6 +121,8 @@ def test_trials_of_other_data_are_named_as_such() -> None:
     other = {**trial, "data_digest": "b", "span": {"k": 5}}
 
     assert compare(trial, other) == {"inputs": ["data_digest", "span"], "settings": [], "metrics": []}
+    search = {**trial, "kind": "tune", "results": {"held_out": [["tuned", 0.5, 0.25]]}}
+    assert compare(trial, search) == {"inputs": ["kind"], "settings": [], "metrics": []}
 
 
 @pytest.mark.parametrize(("content", "message"), [("{", "cannot be read"), ("[1]", "holds no backtest")])

@@ -29,10 +29,14 @@ def test_sound_data_has_figures_and_no_findings(couriers: Engine, settings: Sett
 @pytest.mark.parametrize(
     ("kind", "content", "expected"),
     [
-        ("events", FUTURE, "future_share is 1.6%, at most 1.0% is sound: "),
-        ("events", STRANGERS, "unresolved_share is 7.6%, at most 5.0% is sound: "),
-        ("events", ONE_MOMENT, "one_timestamp_share is 53.4%, at most 50.0% is sound: "),
-        ("members", NONSENSE, "reject_share is 9.0%, at most 5.0% is sound: "),
+        ("events", FUTURE, "share of events in the future is 1.6%, at most 1.0% is sound (doctor.max_future_share): "),
+        ("events", STRANGERS, "share of events of unknown members or items is 7.6%, at most 5.0% is sound "),
+        (
+            "events",
+            ONE_MOMENT,
+            "share of events at the same moment is 53.4%, at most 50.0% is sound (doctor.max_one_timestamp_share): ",
+        ),
+        ("members", NONSENSE, "share of bad lines is 9.0%, at most 5.0% is sound (doctor.max_reject_share): "),
     ],
 )
 def test_what_is_not_sound_is_found_with_its_figure_its_threshold_and_what_to_do(
@@ -54,7 +58,10 @@ def test_the_settings_say_what_is_sound(couriers: Engine, settings: Settings, ta
     )
     assert examine(couriers, settings.model_copy(update={"doctor": lenient}), now=now)["findings"] == []
     findings = examine(couriers, settings.model_copy(update={"doctor": strict}), now=now)["findings"]
-    assert [finding.split(" is ")[0].split(" events")[0] for finding in findings] == ["62", "thin_member_share"]
+    assert [finding.partition(" is ")[0].partition(",")[0] for finding in findings] == [
+        "62 events",
+        "share of members with fewer than two events",
+    ]
 
 
 def test_events_are_in_the_future_as_of_the_moment_asked_for(
