@@ -240,7 +240,8 @@ def _of_http(request: Request, error: Exception) -> ProblemResponse:
     status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
     # FastAPI itself raises 400 where it cannot parse a body as JSON: one that is nested too deeply, above all.
     unread = "the body cannot be read as JSON; check it, and that it is not nested too deeply"
-    detail = unread if status == HTTPStatus.BAD_REQUEST else f"{status.phrase}; the routes are listed at /openapi.json"
+    description = f"{request.scope.get('root_path', '')}/openapi.json"
+    detail = unread if status == HTTPStatus.BAD_REQUEST else f"{status.phrase}; the routes are listed at {description}"
     answer = ProblemResponse(status, detail)
     answer.headers.update(getattr(error, "headers", None) or {})
     if status == HTTPStatus.METHOD_NOT_ALLOWED:

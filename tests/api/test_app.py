@@ -101,6 +101,8 @@ def test_the_description_names_the_prefix_of_a_proxy_and_is_rendered_once(client
 
     assert prefixed.get("/openapi.json").json()["servers"] == [{"url": "/xuelu"}]
     assert client.get("/openapi.json").json()["servers"][0]["url"] == "/"
+    assert prefixed.get("/v1/nothing").json()["detail"] == "Not Found; the routes are listed at /xuelu/openapi.json"
+    assert client.get("/v1/nothing").json()["detail"] == "Not Found; the routes are listed at /openapi.json"
     assert cast("FastAPI", client.app).state.descriptions.get("", bytes).startswith(b'{"openapi"')
 
 
