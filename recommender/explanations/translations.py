@@ -73,6 +73,10 @@ EMPTY_MESSAGES: Final = {
 WHOLE_TITLE: Final = re.compile(r"\A《([^《》]*)》\Z")
 INNER_QUOTES: Final = {"zh-CN": str.maketrans("《》", "〈〉"), "en": str.maketrans("“”", "‘’")}
 """Marks that quote a title, and those that stand for them within it (GB/T 15834, 4.15)."""
+EDGE: Final = "\ue000"
+"""Private-use character that marks where an argument begins and ends in a message."""
+HAN: Final = re.compile("[\u4e00-\u9fff]")
+BETWEEN_SCRIPTS: Final = re.compile(f"(?<={HAN.pattern}){EDGE}(?=\\w)|(?<=\\w){EDGE}(?={HAN.pattern})")
 
 ROW_TITLES: Final = {
     "due": "Due",
@@ -144,7 +148,18 @@ class Words:
         for kind, taxonomy in self._taxonomies.items():
             if kind in arguments:
                 arguments[kind] = taxonomy.short_name_of(arguments[kind], self._language)
-        return _translations(self._language).gettext(messages[reason["code"]]).format(**arguments)
+        return _filled(_translations(self._language).gettext(messages[reason["code"]]), arguments)
+
+
+def _filled(message: str, arguments: Mapping[str, object]) -> str:
+    """Return a message with its arguments; those without Chinese characters stand a space apart from Chinese text.
+
+    >>> _filled("适合{industry}的{role}", {"industry": "IT", "role": "骑手"})
+    '适合 IT 的骑手'
+    """
+    edges = {name: "" if HAN.search(str(value)) else EDGE for name, value in arguments.items()}
+    marked = message.format(**{name: f"{edges[name]}{value}{edges[name]}" for name, value in arguments.items()})
+    return BETWEEN_SCRIPTS.sub(" ", marked).replace(EDGE, "")
 
 
 def topic_name(topic: str, language: str) -> str:
@@ -164,7 +179,7 @@ def row_title(row: str, language: str) -> str:
 
 def empty_text(code: str, arguments: Mapping[str, object], language: str) -> str:
     """Return why a list is empty in words."""
-    return _translations(language).gettext(EMPTY_MESSAGES[code]).format(**arguments)
+    return _filled(_translations(language).gettext(EMPTY_MESSAGES[code]), arguments)
 
 
 @cache

@@ -4,10 +4,12 @@ from importlib.resources import files
 from io import BytesIO
 from string import Formatter
 
+import pandas as pd
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
+from content_catalog.taxonomy import Taxonomy
 from recommender.explanations.reasons import Reason
 from recommender.explanations.translations import (
     DATED_MESSAGES,
@@ -17,6 +19,7 @@ from recommender.explanations.translations import (
     ROW_TITLES,
     TOPICS,
     Words,
+    empty_text,
     language_of,
 )
 from tests.recommender.builders import TAXONOMIES
@@ -116,6 +119,21 @@ def test_an_item_without_a_title_is_named_by_its_id(item_id: str) -> None:
     text = words("en").tell({"code": "because_studied", "arguments": {"item_id": item_id}})
 
     assert text == f"Because you studied “{item_id}”"
+
+
+def test_what_is_not_chinese_stands_a_space_apart_from_chinese_around_it_and_not_from_marks() -> None:
+    table = pd.DataFrame({"parent": [""], "name_en": ["IT support"], "name_zh": ["IT support"]}, index=["it"])
+    own = {"role": Taxonomy("role", table)}
+    tell = Words("zh-CN", titles={"v1": "Excel入门"}, taxonomies=own).tell
+
+    assert tell({"code": "fits_role", "arguments": {"role": "it"}}) == "适合 IT support"
+    assert tell({"code": "studied_by_role", "arguments": {"role": "it"}}) == "本周 IT support 同行都在学"
+    assert tell({"code": "because_finished", "arguments": {"item_id": "v1"}}) == "因为您学完了《Excel入门》"
+    assert tell({"code": "required", "arguments": {"due_on": "2026-03-01"}}) == "必学，请在2026年3月1日前学完"
+    series = {"series": "Induction", "position": 2, "length": 5}
+    assert tell({"code": "next_in_series", "arguments": series}) == "Induction：第 2 课，共 5 课"
+    minutes = {"minutes": 5, "shortest_minutes": 8}
+    assert empty_text("all_take_longer", minutes, "zh-CN") == "列表中没有 5 分钟以内的内容，最短的需要 8 分钟"
 
 
 def test_a_title_with_braces_is_told_as_it_is() -> None:
