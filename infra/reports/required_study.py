@@ -71,6 +71,7 @@ class MemberObligations:
     blocked: frozenset[str]
     today: date
     owed: Sequence[Obligation]
+    items: RequiredItems
     may_be_offered: Callable[[str], bool]
 
     def entries(self) -> RequiredEntries:
@@ -184,13 +185,12 @@ class RequiredStudy:
                 finished=tuple(days_of(last, zone).items()),
                 today=self._today(zone),
             )
-            if (cached := self._cached_state(inputs)) is not None:
-                state, items = cached
+            if (state := self._cached_state(inputs)) is not None:
                 pace, margin = self.paces[member_id], self._margin
-                owed = with_slack(state.owed, items, state.today, pace_seconds=pace, margin=margin)
+                owed = with_slack(state.owed, state.items, state.today, pace_seconds=pace, margin=margin)
                 yield replace(state, member_id=member_id, owed=owed)
 
-    def _compute_state(self, member: _Inputs) -> tuple[MemberObligations, RequiredItems] | None:
+    def _compute_state(self, member: _Inputs) -> MemberObligations | None:
         """Return the open requirements of members with these inputs, without their ids and without slack.
 
         None where no requirement holds for them.
@@ -208,9 +208,8 @@ class RequiredStudy:
         # One whose items are all hidden or closed asks nothing of the member: that is not met, either.
         required = frozenset(each.requirement_id for each in held if any(map(items.is_open, each.items)))
         units = units_of(profile["units"] or "")
-        return MemberObligations(
-            "", units, required - member.waived, blocked, member.today, owed, may_be_offered
-        ), items
+        required -= member.waived
+        return MemberObligations("", units, required, blocked, member.today, owed, items, may_be_offered)
 
     @cached_property
     def _members(self) -> list[RowMapping]:
