@@ -80,9 +80,10 @@ def send(http: httpx2.Client, request: httpx2.Request, patience: Patience) -> ht
             response = http.send(request)
         except httpx2.RequestError as error:
             if last or isinstance(error, FINAL) or not isinstance(error, httpx2.TransportError):
-                reason = str(error) or type(error).__name__
+                reason, place = str(error) or type(error).__name__, request.url.netloc.decode()
+                attempts = "1 attempt" if attempt == 1 else f"{attempt} attempts"
                 raise UnreachableError(
-                    f"{request.url.host}: no answer to {attempt} attempts ({reason}); is the service running?"
+                    f"{place}: no answer to {attempts} ({reason}); is the service running?"
                 ) from error
             patience.wait(attempt, None)
             continue

@@ -283,6 +283,10 @@ def _shown(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, list):
         return printable(", ".join(map(str, value[:MAX_SHOWN]))) or "-"
+    if isinstance(value, dict):
+        return (
+            ", ".join(f"{printable(str(name)).replace('_', ' ')} {_shown(part)}" for name, part in value.items()) or "-"
+        )
     return f"{value:.4f}" if isinstance(value, float) else "-" if value is None else printable(str(value))
 
 

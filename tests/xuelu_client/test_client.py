@@ -156,6 +156,11 @@ def test_patience_ends(client: Client, service: Service, waits: list[float]) -> 
         Client(ADDRESS, "key", patience=Patience(attempts=0), transport=service) as hopeless,
     ):
         hopeless.push_list("m1")
+    with (
+        pytest.raises(UnreachableError, match=r"127\.0\.0\.1:8411: no answer to 1 attempt "),
+        Client("http://127.0.0.1:8411", "key", patience=Patience(attempts=1), transport=service) as elsewhere,
+    ):
+        elsewhere.push_list("m1")
 
 
 def test_what_is_wrong_is_not_asked_again(client: Client, service: Service) -> None:

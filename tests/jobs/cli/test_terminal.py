@@ -54,6 +54,8 @@ def test_figures_stand_one_to_a_line_with_times_numbers_and_flags_for_people(
         "share": 0.25,
         "sound": True,
         "none": None,
+        "counts": {"similar_items": 1234, "lists": 2},
+        "seeds": {},
     }
     print_figures("Figures", values | {"unsound": False, "name": "x"})
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
@@ -64,6 +66,8 @@ def test_figures_stand_one_to_a_line_with_times_numbers_and_flags_for_people(
         "share 0.2500",
         "sound yes",
         "none -",
+        "counts similar items 1,234, lists 2",
+        "seeds -",
         "unsound no",
         "name x",
     ]
