@@ -216,7 +216,6 @@ class Reasons:
 
 
 def _finished(interactions: Interactions, members: NDArray[np.intp], causes: NDArray[np.intp]) -> NDArray[np.bool_]:
-    n_items = len(interactions.items)
-    keys = interactions.cell("member").astype(np.int64) * n_items + interactions.cell("item")
-    finished = keys[interactions.cell("finished")]
-    return np.isin(members * n_items + causes, finished) & (causes >= 0)
+    """Return whether the member of each entry finished its cause; False where there is none."""
+    finished = np.asarray(interactions.finished[members, np.maximum(causes, 0)]).ravel() > 0
+    return finished & (causes >= 0)
