@@ -1,4 +1,4 @@
-"""OnlineList-in lists: how long the list of a member takes that just studied something, in a large catalogue.
+"""Lists computed online: how long the list of a member takes that just studied something, in a large catalogue.
 
 ``python -m benchmarks.online_lists --items 50000 --json FILE`` simulates an organisation, takes in its logs, and runs a
 night. Then members study an item each, one after the other, and ask for their list: timed is all of it but HTTP, that
@@ -14,7 +14,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -24,11 +24,11 @@ import orjson
 import pandas as pd
 from sqlalchemy import Engine
 
+from benchmarks.simulated import UNTIL, Size, fill
 from features.interactions import build_interactions
 from infra.catalog import organisations
 from infra.catalog import store as catalog
 from infra.db.engine import make_engine, transaction
-from infra.db.migrate import migrate
 from infra.events import store as events
 from infra.runs import artefacts, steps
 from infra.runs import store as runs
@@ -39,11 +39,8 @@ from infra.serving.push_list_service import PushListService
 from infra.settings.sections import NightlySettings, RankerSettings
 from infra.settings.settings import Settings
 from infra.training.data import read_training_frames
-from jobs.ingest.ingest import ingest
 from jobs.nightly.night import nightly
-from simulator.simulate import simulate
 
-UNTIL: Final = datetime(2026, 3, 2, tzinfo=UTC)
 LATER: Final = UNTIL + timedelta(hours=1)
 NIGHTS: Final = 2
 """Nights that the ranker learns from: enough for it to be one like others."""
@@ -65,11 +62,8 @@ def settings_in(folder: Path) -> Settings:
 def prepare(folder: Path, *, members: int, items: int, days: int) -> None:
     """Simulate an organisation, take in its logs, and run a night."""
     settings = settings_in(folder)
-    simulate(folder, members=members, items=items, days=days, seed=7, until=UNTIL, bad_lines_share=0.0)
     engine = make_engine(settings.database_url)
-    migrate(engine)
-    for name in ("units.csv", "items.csv", "members.csv", "events.csv.gz"):
-        ingest(engine, settings, folder / name, name.partition(".")[0], now=UNTIL)
+    fill(engine, settings, folder, Size(members, items, days, seed=7))
     run = nightly(engine, settings, now=UNTIL, progress=lambda step: print(step, flush=True))
     assert run["status"] == "published", run["checks"]
     engine.dispose()

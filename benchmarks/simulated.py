@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+from sqlalchemy import Engine
 
 from features.interactions import Interactions
 from infra.catalog import organisations
@@ -69,6 +70,17 @@ def take_in(folder: Path, size: Size, *, study_rules: bool = False) -> tuple[Set
         artefacts_folder=folder / "artefacts",
         ranker=RankerSettings(window_days=size.training),
     )
+    engine = make_engine(settings.database_url)
+    fill(engine, settings, folder, size, study_rules=study_rules)
+    with transaction(engine) as session:
+        key = organisations.key_of(session, settings.organisation)
+    read = training_data.read(engine, key, as_of=UNTIL)
+    engine.dispose()
+    return settings, read
+
+
+def fill(engine: Engine, settings: Settings, folder: Path, size: Size, *, study_rules: bool = False) -> None:
+    """Simulate an organisation in a folder, and import its files into a new database."""
     simulate(
         folder,
         members=size.members,
@@ -79,18 +91,12 @@ def take_in(folder: Path, size: Size, *, study_rules: bool = False) -> tuple[Set
         bad_lines_share=0.0,
         study_rules=study_rules,
     )
-    engine = make_engine(settings.database_url)
     migrate(engine)
     for name in ("units.csv", "items.csv", "members.csv", "events.csv.gz"):
         ingest(engine, settings, folder / name, name.partition(".")[0], now=UNTIL)
     if study_rules:
         ingest(engine, settings, folder / ROLE_CHANGES_FILE, "members", now=UNTIL)
         ingest(engine, settings, folder / REQUIREMENTS_FILE, "requirements", now=UNTIL)
-    with transaction(engine) as session:
-        key = organisations.key_of(session, settings.organisation)
-    read = training_data.read(engine, key, as_of=UNTIL)
-    engine.dispose()
-    return settings, read
 
 
 # -- members without history
