@@ -215,8 +215,9 @@ def discount_events(session: Session, organisation_key: int, n: int) -> None:
     """Lower the runs' numbers of events by those removed on purpose, for whose loss no later run is held."""
     own = select(runs.c.run_key, runs.c.counts).where(runs.c.organisation_key == organisation_key)
     for run_key, counts in session.execute(own).all():  # any may be served by then, rolled back to or published by hand
-        if "events" in counts:
-            set_counts(session, run_key, {"events": max(0, counts["events"] - n)})
+        if n and "events" in counts:
+            removed = counts.get("removed_events", 0) + n
+            set_counts(session, run_key, {"events": max(0, counts["events"] - n), "removed_events": removed})
 
 
 def set_counts(session: Session, run_key: int, counts: dict[str, int]) -> None:

@@ -30,7 +30,7 @@ MIN_GROUP_MEMBERS: Final = 20
 
 TENURE_DAYS: Final = (30.0, 365.0)
 GROWTH: Final = 1.25
-"""Growth of the events since the served run from which on lists differ for a good reason."""
+"""Growth of the events since the served run from which on lists differ for a good reason, or loss on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +174,9 @@ def _check_coverage(
 
 def _comparable(n_events: int, before: dict[str, Any], as_of: pd.Timestamp) -> bool:
     """Return whether lists should be much like those of the run before: no days and not many events lie between."""
-    few_days = abs(as_of - before["as_of"]) <= MAX_AGE
-    return few_days and n_events <= GROWTH * before["counts"].get("events", n_events)
+    few_days, counts = abs(as_of - before["as_of"]) <= MAX_AGE, before["counts"]
+    stayed = counts.get("events", n_events)
+    return few_days and max(n_events, stayed + counts.get("removed_events", 0)) <= GROWTH * stayed
 
 
 def check_quality(difference: Difference | None, limits: NightlySettings) -> list[dict[str, Any]]:

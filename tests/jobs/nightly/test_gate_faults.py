@@ -181,7 +181,8 @@ def test_events_removed_on_purpose_are_not_missed_after_a_rollback_or_a_night_me
     remove("c%")
     with transaction(engine) as session:
         assert runs.roll_back(session, organisations.key_of(session, "default"))[1]["run_id"] == served["run_id"]
-    third = nightly(engine, loose, now=now + DAY, progress=remove_meanwhile)
+    strict = settings.model_copy(update={"nightly": NightlySettings(max_churn=0.0)})
+    third = nightly(engine, strict, now=now + DAY, progress=remove_meanwhile)
     last = nightly(engine, loose, now=now + DAY)
     assert [failed(run["checks"]) for run in (second, third, last)] == [{}, {}, {}]
 
@@ -214,6 +215,11 @@ def test_lists_are_held_where_more_than_the_limit_of_them_is_new(n_new: int) -> 
     grown = {"as_of": now, "counts": {"events": 7}}
     checks, _ = check_change(interactions, change(after, then), grown, limits)
     assert gate.GateResult(checks).status == "published", "a quarter more is known now"
+    for removed, comparable in ((2, True), (3, False)):
+        erased = {"as_of": now, "counts": {"events": 10, "removed_events": removed}}
+        checks, _ = check_change(interactions, change(after, then), erased, limits)
+        status = "held" if comparable and n_new > 5 else "published"
+        assert gate.GateResult(checks).status == status, "a fifth is known no more"
 
 
 def test_members_without_a_list_before_do_not_count_as_turned_over(now: datetime) -> None:
