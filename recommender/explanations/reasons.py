@@ -217,5 +217,7 @@ class Reasons:
 
 def _finished(interactions: Interactions, members: NDArray[np.intp], causes: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Return whether the member of each entry finished its cause; False where there is none."""
-    finished = np.asarray(interactions.finished[members, np.maximum(causes, 0)]).ravel() > 0
-    return finished & (causes >= 0)
+    finished, cited = np.zeros(len(causes), dtype=bool), np.flatnonzero(causes >= 0)
+    if len(cited):  # of no pairs SciPy returns a matrix
+        finished[cited] = np.asarray(interactions.finished[members[cited], causes[cited]]).ravel() > 0
+    return finished
