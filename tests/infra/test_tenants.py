@@ -1,6 +1,5 @@
 """Two organisations with the same ids in one database do not see each other."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -19,9 +18,8 @@ from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.ingest.doctor import examine
 from jobs.nightly.night import nightly
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, Take
 
-Take = Callable[..., Any]
 OTHER = "bakers"
 
 

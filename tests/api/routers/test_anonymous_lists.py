@@ -1,6 +1,5 @@
 """Lists for nobody in particular, by HTTP: of a session, and of a member there might be."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,10 +10,8 @@ from infra.catalog import organisations
 from infra.db.core_tables import events
 from infra.db.engine import transaction
 from tests.audit_entries import audit_entries
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, Take
 from tests.together import together
-
-Take = Callable[..., object]
 
 pytestmark = pytest.mark.usefixtures("served")
 

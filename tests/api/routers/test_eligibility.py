@@ -1,6 +1,5 @@
 """Edits of the catalogue and of members after a run hold in every list, similar items and pushes at once."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +14,8 @@ from infra.delivery.payloads import lists_to_push
 from infra.runs import store as runs
 from infra.serving import push_lists
 from infra.serving.list_json import ListRequest
+from tests.conftest import Take
 
-Take = Callable[..., object]
 AT = "2026-03-02T01:40:00Z"
 
 pytestmark = pytest.mark.usefixtures("served")

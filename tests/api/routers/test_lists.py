@@ -1,6 +1,5 @@
 """Push lists and similar items by HTTP."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,10 +11,9 @@ from starlette.testclient import TestClient
 
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, Take
 from tests.together import together
 
-Take = Callable[..., object]
 IRI = "https://lms.example/items/6?part=1"
 ITEM_KEYS = ["rank", "item_id", "title", "format", "duration_seconds", "language", "url"]
 

@@ -1,6 +1,5 @@
 """Figures of groups over HTTP: one member more or less of a small group changes nothing that is shown of it."""
 
-from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
@@ -10,9 +9,8 @@ from starlette.testclient import TestClient
 from infra.db.core_tables import lists
 from infra.db.engine import transaction
 from infra.reports.push_rates import Slice
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, Take
 
-Take = Callable[..., Any]
 SMALLEST = 10
 MEMBER_HEAD = "member_id,units,role,industry,region,language\n"
 WINDOWS = ("", "since=2026-03-01&until=2026-03-08", "since=2026-02-20", "until=2026-03-03", "since=2026-03-05")

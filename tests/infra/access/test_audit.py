@@ -1,6 +1,5 @@
 """The audit log: an append-only chain that shows any change, and that can forget a member."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -14,8 +13,8 @@ from infra.db.access_tables import audit_subjects
 from infra.db.engine import transaction
 from infra.privacy import export
 from tests.audit_entries import audit_entries
+from tests.conftest import Take
 
-Take = Callable[..., object]
 ENTRIES = 5
 
 

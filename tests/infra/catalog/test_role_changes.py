@@ -1,6 +1,5 @@
 """Changes of role or industry are stored with the record that brings them, by file and one at a time."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,8 +12,7 @@ from infra.catalog import store as catalog
 from infra.db.engine import transaction
 from infra.serving import push_lists
 from infra.serving.list_json import ListRequest
-
-Take = Callable[..., Any]
+from tests.conftest import Take
 
 
 def changes(engine: Engine, now: datetime) -> dict[str, list[Any]]:

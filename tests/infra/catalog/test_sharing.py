@@ -1,8 +1,6 @@
 """Items that one organisation shares with all others."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine, and_, select
@@ -20,9 +18,7 @@ from infra.serving.list_json import ListRequest
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.nightly.night import nightly
-from tests.conftest import ON_SQLITE
-
-Take = Callable[..., Any]
+from tests.conftest import ON_SQLITE, Take
 
 
 @pytest.fixture

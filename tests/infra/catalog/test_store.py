@@ -1,6 +1,5 @@
 """Items and members as the database holds them."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ from infra.errors import NotFoundError, UnknownMemberError
 from infra.events import unresolved
 from infra.settings.settings import Settings
 from jobs.ingest.ingest import ingest
+from tests.conftest import Take
 from tests.together import together
-
-Take = Callable[..., object]
 
 
 def test_items_come_back_typed_and_in_the_order_of_their_ids(take: Take, engine: Engine) -> None:

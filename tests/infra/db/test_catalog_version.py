@@ -1,6 +1,5 @@
 """Stamps: the database tells of every change of a catalogue, whoever makes it."""
 
-from collections.abc import Callable
 from datetime import datetime
 
 import pytest
@@ -10,8 +9,7 @@ from infra.db import catalog_version
 from infra.db.engine import transaction
 from infra.db.migrate import migrate
 from infra.db.policy_tables import waivers
-
-Take = Callable[..., object]
+from tests.conftest import Take
 
 
 def version(engine: Engine) -> int:

@@ -23,7 +23,6 @@ from infra.privacy import erasure, remains
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 
-Take = Callable[..., Any]
 COLUMNS = ["event_id", "member_id", "item_id", "verb", "occurred_at", "progress", "session_id", "voided_event_id"]
 MEMBERS, ITEMS = pd.Index(["", "member-a", "member-b"]), pd.Index(["i1", "i2"])
 MOMENTS = (

@@ -1,9 +1,7 @@
 """Events older than an organisation keeps them: totals, or nothing."""
 
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select
@@ -16,8 +14,7 @@ from infra.db.lrs_tables import statements as statement_table
 from infra.events import retention
 from infra.lrs import store as lrs
 from infra.settings.settings import Settings
-
-Take = Callable[..., Any]
+from tests.conftest import Take
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Study events in the database: once each, and read back where they count."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -17,8 +16,8 @@ from infra.events import store as events
 from infra.events import unresolved
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
+from tests.conftest import Take
 
-Take = Callable[..., object]
 COLUMNS = ["event_id", "member_id", "item_id", "verb", "occurred_at", "progress", "voided_event_id"]
 
 

@@ -16,12 +16,10 @@ from infra.runs import artefacts
 from infra.serving import push_lists
 from infra.serving.list_json import ListRequest
 from infra.serving.online_model import OnlineModel, models_of
-from infra.settings.sections import NightlySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from tests.conftest import ON_SQLITE, Take
+from tests.conftest import ON_SQLITE, OPEN, Take
 
-OPEN = NightlySettings(max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
 Explain = Callable[..., dict[str, Any]]
 
 

@@ -16,12 +16,11 @@ from infra.explanations.list_changes import MAX_PLACES, Step, attributed
 from infra.serving.list_json import ListRequest
 from infra.serving.online_model import OnlineModel, models_of
 from infra.settings.policy import PolicySettings
-from infra.settings.sections import NightlySettings, PrivacySettings
+from infra.settings.sections import PrivacySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from tests.conftest import ON_SQLITE, Take
+from tests.conftest import ON_SQLITE, OPEN, Take
 
-OPEN = NightlySettings(max_churn=1.0, max_event_loss=1.0, min_coverage=0.0, min_group_length=0.0)
 DAY = timedelta(days=1)
 LISTS = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=6)
 Compare = Callable[[str, datetime, datetime], dict[str, Any]]

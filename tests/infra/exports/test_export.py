@@ -1,7 +1,6 @@
 """Lists, events and outcomes as files of a star schema."""
 
 import csv
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,8 @@ from infra.ingest.rejects import escape_formula
 from infra.privacy import erasure
 from infra.settings.settings import Settings
 from tests.audit_entries import audit_entries
+from tests.conftest import Take
 from tests.docs.pages import REFERENCE, rows
-
-Take = Callable[..., Any]
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Read-only views of the star schema in PostgreSQL."""
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,7 @@ from infra.exports.export import export
 from infra.exports.star_schema import DIMENSIONS, FACTS
 from infra.settings.settings import Settings
 from tests.audit_entries import audit_entries
-from tests.conftest import ON_SQLITE
-
-Take = Callable[..., Any]
+from tests.conftest import ON_SQLITE, Take
 
 
 def create(engine: Engine, settings: Settings, schema: str, role: str | None, now: datetime) -> None:

@@ -8,26 +8,19 @@ import orjson
 import pytest
 from sqlalchemy import Engine
 
-from infra.catalog import organisations, records
-from infra.db.engine import transaction
+from infra.catalog import records
 from infra.policy.curated_entries import Curated, curated, of_organisation, stored_curated
 from infra.serving import anonymous_lists, push_lists
 from infra.serving.anonymous_lists import Profile, SessionStep
 from infra.serving.list_json import ListRequest
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, Take
+from tests.infra.conftest import for_organisation
 from tests.together import together
 
-Take = Callable[..., Any]
 HEADER = "curation_id,action,items,target_roles,target_units,target_regions,starts_at,ends_at,places\n"
 END = "2026-04-01T00:00:00Z"
-
-
-def of_organisation_in(engine: Engine, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Do something for the organisation in a transaction of its own."""
-    with transaction(engine) as session:
-        return work(session, organisations.key_of(session, "default"), *arguments, **options)
 
 
 @pytest.fixture
@@ -35,7 +28,7 @@ def shown(engine: Engine, now: datetime) -> Callable[..., list[str]]:
     """Return what shows the items of a member's list."""
 
     def of(member_id: str, *, at: datetime = now, n: int = 20) -> list[str]:
-        answer = of_organisation_in(engine, push_lists.shown, member_id, ListRequest(n=n, now=at))
+        answer = for_organisation(engine, push_lists.shown, member_id, ListRequest(n=n, now=at))
         return [item["item_id"] for item in answer["items"]]
 
     return of
@@ -44,7 +37,7 @@ def shown(engine: Engine, now: datetime) -> Callable[..., list[str]]:
 def anonymous(engine: Engine, now: datetime, role: str, *steps: SessionStep) -> list[dict[str, Any]]:
     """Return the items of a list for a role, or of a session."""
     request = ListRequest(20, now, "en")
-    body = of_organisation_in(engine, anonymous_lists.anonymous_list, Profile(role), request, steps)
+    body = for_organisation(engine, anonymous_lists.anonymous_list, Profile(role), request, steps)
     return list(orjson.loads(body)["items"])
 
 
@@ -57,7 +50,7 @@ def test_a_pin_is_on_top_for_its_audience_alone_and_says_so(
 
     assert shown("d1") == ["o1", "new", *(item for item in drivers if item not in {"o1", "new"})]
     assert shown("c1") == clerks
-    answer = of_organisation_in(engine, push_lists.shown, "d1", ListRequest(n=2, now=now, language="zh-CN"))
+    answer = for_organisation(engine, push_lists.shown, "d1", ListRequest(n=2, now=now, language="zh-CN"))
     assert [item["reason"]["text"] for item in answer["items"]] == ["您的组织为您选定"] * 2
     assert [item["reason"]["code"] for item in anonymous(engine, now, "83")[:2]] == ["pinned"] * 2
     session = anonymous(engine, now, "83", SessionStep("v1", "completed"))
@@ -91,7 +84,7 @@ def test_a_ban_holds_on_every_list_until_its_end(
     assert first not in [item["item_id"] for item in anonymous(engine, now, "83", steps)]
     take("requirements", f"requirement_id,items,due_on\nr,{first},2026-03-02\n")
     assert first not in shown("d1"), "what is banned is not required"
-    of_organisation_in(engine, records.remove, "curations", "recall")
+    for_organisation(engine, records.remove, "curations", "recall")
     assert shown("d1")[0] == first
 
 
@@ -129,9 +122,9 @@ def test_past_lists_show_the_curations_of_their_night(
     expected = shown("d1")
     assert (expected[0], first in expected) == ("o1", False)
     for name in "abcd":
-        of_organisation_in(engine, records.remove, "curations", name)
+        for_organisation(engine, records.remove, "curations", name)
 
-    then = of_organisation_in(engine, push_lists.archived, "d1", n=20, day=now.date())
+    then = for_organisation(engine, push_lists.archived, "d1", n=20, day=now.date())
     assert [item["item_id"] for item in then["items"]] == expected
     assert shown("d1")[0] == first
 
@@ -166,6 +159,6 @@ def test_a_line_that_is_no_curation_is_a_reject(take: Take, line: str, reason: s
 @pytest.mark.usefixtures("couriers")
 def test_curations_come_in_order_of_their_ids(engine: Engine, take: Take, now: datetime) -> None:
     take("curations", HEADER + f"b,boost,v1,,,,,{END},\na,pin,v2,,,,2026-03-01T00:00:00Z,{END},\n")
-    rules = of_organisation_in(engine, of_organisation)
+    rules = for_organisation(engine, of_organisation)
     assert [(each.curation_id, each.places) for each in rules] == [("a", 3), ("b", 3)]
     assert curated(rules, (), now) == Curated(("v2",), {"v1": 3}, frozenset())

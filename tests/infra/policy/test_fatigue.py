@@ -23,9 +23,8 @@ from infra.serving.list_json import ListRequest
 from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, Take
 
-Take = Callable[..., Any]
 TIMES, DAYS = 2, 5.0
 RULES = ListRules(PolicySettings(fatigue_shown=TIMES, fatigue_days=DAYS))
 EVENT = "event_id,member_id,item_id,verb,occurred_at\n"

@@ -20,8 +20,8 @@ from infra.serving.list_json import ListRequest, rows_json
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from recommender.policy.required import placed
+from tests.conftest import Take
 
-Take = Callable[..., Any]
 EVENT = "event_id,member_id,item_id,verb,occurred_at\n"
 
 

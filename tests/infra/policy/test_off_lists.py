@@ -13,8 +13,8 @@ from infra.policy.required_entries import ListRules
 from infra.serving import push_lists
 from infra.serving.list_json import ListRequest
 from infra.settings.policy import PolicySettings
+from tests.conftest import Take
 
-Take = Callable[..., Any]
 EVENT = "event_id,member_id,item_id,verb,occurred_at\n"
 
 

@@ -17,10 +17,10 @@ from infra.settings.policy import PolicySettings
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from recommender.policy.selection import Selection
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, Take
+from tests.infra.conftest import for_organisation
 from tests.together import together
 
-Take = Callable[..., Any]
 Shown = Callable[..., list[tuple[str, str]]]
 HEADER = "requirement_id,items,target_roles,due_on,recurrence,open_days,starts_on\n"
 
@@ -37,12 +37,6 @@ def shown(engine: Engine, now: datetime) -> Shown:
         return [(item["item_id"], item["reason"]["text"]) for item in answer["items"]]
 
     return of
-
-
-def of_organisation(engine: Engine, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Do something for the organisation in a transaction of its own."""
-    with transaction(engine) as session:
-        return work(session, organisations.key_of(session, "default"), *arguments, **options)
 
 
 @pytest.mark.usefixtures("served")
@@ -104,11 +98,11 @@ def test_what_is_waived_leaves_at_once_and_comes_back_with_the_end_of_the_waiver
 ) -> None:
     take("requirements", HEADER + "rules,new,8,2026-03-02,,,\n")
 
-    of_organisation(engine, requirements.waive, "d1", "rules", now=now, reason="ill")
+    for_organisation(engine, requirements.waive, "d1", "rules", now=now, reason="ill")
     assert dict(shown("d1")).get("new") != "Required by March 2, 2026"
-    of_organisation(engine, requirements.end_waiver, "d1", "rules")
+    for_organisation(engine, requirements.end_waiver, "d1", "rules")
     assert shown("d1")[0][0] == "new"
-    of_organisation(engine, requirements.remove, "rules")
+    for_organisation(engine, requirements.remove, "rules")
     assert dict(shown("d1")).get("new") != "Required by March 2, 2026"
 
 
@@ -149,8 +143,8 @@ def test_what_retention_deleted_stays_met(
     assert "v1" not in dict(shown("d0"))
 
     later = now + timedelta(days=100)
-    of_organisation(engine, retention.retain, days=10, now=later, min_group_size=5, apply=True)
-    of_organisation(engine, retention.retain, days=5, now=later, min_group_size=5, apply=True)
+    for_organisation(engine, retention.retain, days=10, now=later, min_group_size=5, apply=True)
+    for_organisation(engine, retention.retain, days=5, now=later, min_group_size=5, apply=True)
     assert dict(shown("d0")).get("v1", "") != "Required, was due on March 1, 2026"
     nightly(engine, settings, now=later)
     assert dict(shown("d0", at=later)).get("v1", "") != "Required, was due on March 1, 2026"
@@ -167,7 +161,7 @@ def test_a_night_counts_required_entries_and_keeps_them_for_lists_of_the_past(
     check = run["checks"][-1]
     assert (check["state"], check["passed"]) == ("at_risk", None)
 
-    of_organisation(engine, requirements.remove, "rules")
+    for_organisation(engine, requirements.remove, "rules")
     with transaction(engine) as session:
         key = organisations.key_of(session, "default")
         then = push_lists.archived(session, key, "d1", n=3, day=now.date(), language="en")

@@ -1,9 +1,7 @@
 """An erased member is nowhere: not in any table, not in any file, not in what is learned."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine, MetaData, inspect, select, text, update
@@ -21,10 +19,9 @@ from jobs.nightly import lists
 from jobs.nightly.night import nightly
 from recommender.pipeline import Pipeline
 from tests.audit_entries import audit_entries
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, Take
 from tests.infra.privacy.erasing import erase
 
-Take = Callable[..., Any]
 GONE = "rare-person@example.org"
 OTHER = "other-person"
 STATEMENT = {

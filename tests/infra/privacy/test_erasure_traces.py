@@ -1,7 +1,6 @@
 """Erasure of the traces that are not rows of the member: statements, files, artefacts, wherever they are."""
 
 import json
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,9 @@ from jobs.ingest.doctor import examine
 from jobs.ingest.ingest import READING_SHARE, ingest
 from jobs.nightly.night import nightly
 from jobs.progress import StepProgress
+from tests.conftest import Take
 from tests.infra.privacy.erasing import erase
 
-Take = Callable[..., Any]
 HOME = "https://lms.example.org"
 ELSEWHERE = "https://old.example.org"
 

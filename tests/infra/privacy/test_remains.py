@@ -1,6 +1,6 @@
 """Search after an erasure for what is left of a member, and redaction of its id in texts about others."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from infra.delivery import endpoints
 from infra.privacy import erasure, receipts, remains
 from infra.privacy.files import REPLACEMENT
 from infra.settings.settings import Settings
+from tests.conftest import Take
 from tests.infra.privacy.erasing import erase
 
-Take = Callable[..., Any]
 GONE = "rare-person"
 
 

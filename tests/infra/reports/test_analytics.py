@@ -1,6 +1,5 @@
 """Figures from which nobody's own study can be told."""
 
-from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -12,8 +11,8 @@ from infra.db.core_tables import lists, runs
 from infra.db.engine import transaction
 from infra.errors import UnknownRunError
 from infra.reports import analytics
+from tests.conftest import Take
 
-Take = Callable[..., Any]
 HEAD = "member_id,item_id,verb,occurred_at,progress\n"
 
 

@@ -1,8 +1,6 @@
 """Coverage: the reach of lists, requirements by unit, and topics in demand that lack content."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,8 +14,8 @@ from infra.db.engine import transaction
 from infra.reports.coverage import coverage, topic_demand
 from infra.settings.sections import PrivacySettings
 from infra.settings.settings import Settings
+from tests.conftest import Take
 
-Take = Callable[..., Any]
 MONTH = pd.Period("2026-02", "M")
 TAXONOMIES = {"role": shipped("isco08"), "industry": shipped("gbt4754_2017")}
 ITEM = {"audience": "open", "target_roles": None, "target_industries": None}

@@ -15,8 +15,8 @@ from infra.db.engine import transaction
 from infra.errors import ImportRefusedError
 from infra.ingest import import_log
 from infra.reports import data_quality
+from tests.conftest import Take
 
-Take = Callable[..., object]
 Measure = Callable[..., dict[str, Any]]
 
 

@@ -15,8 +15,8 @@ from infra.reports.push_rates import Slice
 from infra.serving import push_lists
 from infra.serving.list_json import ListRequest
 from infra.training.data import load_interactions
+from tests.conftest import Take
 
-Take = Callable[..., object]
 HEAD = "event_id,member_id,item_id,verb,occurred_at,progress,push_list_id,voided_event_id\n"
 
 

@@ -13,8 +13,8 @@ from infra.reports.required_study import RequiredStudy
 from infra.reports.requirement_counts import at_risk, dry_run, requirement_counts
 from infra.settings.sections import PrivacySettings
 from infra.settings.settings import Settings
+from tests.conftest import Take
 
-Take = Callable[..., Any]
 Count = Callable[..., list[dict[str, Any]]]
 
 

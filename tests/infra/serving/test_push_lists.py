@@ -29,9 +29,8 @@ from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from recommender.explanations.translations import DATED_MESSAGES
 from recommender.policy.selection import EVERYTHING, Selection
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, Take
 
-Take = Callable[..., object]
 Shown = Callable[..., dict[str, Any]]
 EVENING = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 """Time at which the item "closing" is withdrawn."""

@@ -1,8 +1,6 @@
 """Whether an organisation's data is sound enough to learn from."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -10,8 +8,8 @@ from sqlalchemy import Engine
 from infra.errors import ImportRefusedError, UnknownOrganisationError
 from infra.settings.settings import Settings
 from jobs.ingest.doctor import examine
+from tests.conftest import Take
 
-Take = Callable[..., Any]
 LOG = "event_id,member_id,item_id,verb,occurred_at\n"
 
 FUTURE = LOG + "x,d1,v1,viewed,2030-01-01\n"

@@ -3,10 +3,8 @@
 import csv
 import gzip
 import os
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine, func, select
@@ -22,9 +20,8 @@ from infra.ingest.rejects import rejects_writer
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.ingest.ingest import ingest
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, Take
 
-Take = Callable[..., Any]
 HEADER = "event_id,member_id,item_id,verb,occurred_at,progress\n"
 
 

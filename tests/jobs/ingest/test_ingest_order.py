@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -20,9 +19,8 @@ from infra.db.engine import transaction
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.ingest.ingest import ingest
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, Take
 
-Take = Callable[..., Any]
 Event = dict[str, str]
 Digest = Callable[[], str]
 

@@ -1,7 +1,6 @@
 """Values of files: absent and empty ones, exact ids, audiences, columns that nothing reads."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ from infra.catalog import store as catalog
 from infra.db.engine import transaction
 from infra.errors import ImportRefusedError
 from jobs.ingest.ingest import READ_IN_UTC, ImportResult
-
-Take = Callable[..., ImportResult]
+from tests.conftest import Take
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ from infra.db.engine import transaction
 from infra.settings.settings import Settings
 from infra.training.data import load_interactions
 from jobs.ingest.ingest import ingest
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, Take
 
-Take = Callable[..., Any]
 PROJECT = Path(__file__).parents[3]
 HOME_PAGE = "https://lms.example"
 VOIDING = "http://adlnet.gov/expapi/verbs/voided"

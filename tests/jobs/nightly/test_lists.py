@@ -1,6 +1,5 @@
 """Lists as the night makes and stores them."""
 
-from collections.abc import Callable
 from datetime import datetime
 
 import numpy as np
@@ -18,9 +17,7 @@ from infra.settings.sections import ModelSettings
 from infra.settings.settings import Settings
 from jobs.nightly import lists, similar_items
 from jobs.nightly.night import nightly
-from tests.conftest import ON_SQLITE
-
-Take = Callable[..., object]
+from tests.conftest import ON_SQLITE, Take
 
 
 def test_the_models_are_made_as_the_settings_have_them(engine: Engine, now: datetime) -> None:

@@ -18,9 +18,8 @@ from infra.serving.list_json import ListRequest
 from infra.settings.settings import Settings
 from jobs.nightly.night import nightly
 from jobs.progress import STEPS, StepProgress
-from tests.conftest import ON_SQLITE
+from tests.conftest import ON_SQLITE, Take
 
-Take = Callable[..., Any]
 DAY = timedelta(days=1)
 
 FAILING = {
