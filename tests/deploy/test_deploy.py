@@ -1,6 +1,7 @@
 """Files of deploy/: units, rules, dashboard and image agree with the code and pass the tools that check them."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,14 +14,19 @@ from pathlib import Path
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from api.app import create_app
+from infra.catalog import organisations
+from infra.db.engine import transaction
 from infra.delivery.metrics import DeliveryMetrics
+from infra.runs import store as runs
 from infra.settings.settings import Settings
 from tests.conftest import ON_SQLITE
 from tests.docs.pages import ROOT
 from tests.docs.test_reference import COMMANDS
+from tests.limits import HANG_SECONDS
 
 DEPLOY = ROOT / "deploy"
 RULES = DEPLOY / "prometheus" / "rules.yml"
@@ -91,6 +97,25 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     for unit, copy in zip(UNITS, copies, strict=True):
         copy.write_text(unit.read_text(encoding="utf-8").replace("/srv/xuelu", str(home)), encoding="utf-8")
     checked_by("systemd-analyze", "verify", "--man=no", *copies)
+
+
+@ON_SQLITE
+@pytest.mark.usefixtures("couriers")
+def test_a_refused_file_does_not_cost_the_night(settings: Settings, engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("item_id,duration_seconds\nlast,a minute\n", encoding="utf-8")
+    (tmp_path / "members.csv").write_text("member_id\nlate\n", encoding="utf-8")
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "XUELU_DATABASE_URL": settings.database_url,
+        "XUELU_ARTEFACTS_FOLDER": str(settings.artefacts_folder),
+        "XUELU_REJECTS_FOLDER": str(settings.rejects_folder),
+    }
+    script = ["sh", DEPLOY / "night.sh", tmp_path]
+    night = subprocess.run(script, check=False, env=environment, cwd=tmp_path, timeout=HANG_SECONDS)
+    assert night.returncode == 1, "a file was refused"
+    with transaction(engine) as session:
+        run = runs.latest(session, organisations.key_of(session, "default"))
+        assert runs.push_list(session, run, "late")
 
 
 def test_every_command_of_units_scripts_and_containers_exists() -> None:
