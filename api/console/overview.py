@@ -10,7 +10,7 @@ from api.console.access import Analyst
 from api.console.frame import console_router, csv_answer, page
 from infra.delivery import admin
 from infra.errors import NoPublishedRunError
-from infra.reports import data_quality, push_rates
+from infra.reports import analytics, data_quality, push_rates
 from infra.reports.coverage import reach
 from infra.runs import store
 from infra.settings.settings import Settings
@@ -40,6 +40,7 @@ def overview_page(viewer: Analyst) -> Response:
     if served["run"]:
         name = f"reach {served['run']['run_id']}"
         of_lists = viewer.figures.of(name, lambda: reach(session, key, now=now, min_group_size=smallest))
+    newest = next(iter(analytics.run_page(session, key, before=None, limit=1)), None)
     quality = served["run"] and served["run"]["data_quality"]
     if not quality:
         quality = viewer.figures.of("data quality", lambda: data_quality.measure(session, key, now=now))
@@ -50,6 +51,7 @@ def overview_page(viewer: Analyst) -> Response:
         queues=admin.queue_state(session, now=now, organisation_key=key),
         quality=[(name, quality[name]) for name in QUALITY],
         reach=of_lists,
+        held=newest if newest and newest["status"] == "held" else None,
         **served,
     )
 

@@ -80,17 +80,17 @@ class TuningResult:
         Share of the differences that each setting explains (fANOVA, Hutter et al. 2014).
     held_out : list
         ``[settings, recall, ndcg]`` on the days held out, before and after.
-    held_out_lists : int
-        Lists of these days.
     toml : str
         The winner as a fragment of ``xuelu.toml``.
+    held_out_lists : int, optional
+        Lists of the days held out; none of searches that were stored before they were counted.
     """
 
     trials: list[dict[str, float]]
     importances: dict[str, float]
     held_out: list[list[Any]]
-    held_out_lists: int
     toml: str
+    held_out_lists: int | None = None
 
 
 def tune(
@@ -148,7 +148,7 @@ def tune(
     *before, n_lists = held_out(settings)
     *after, _ = held_out(changed(settings, best))
     figures = [["as they were", *before], ["tuned", *after]]
-    result = TuningResult(rows, _importances(search), figures, int(n_lists), as_toml(best))
+    result = TuningResult(rows, _importances(search), figures, as_toml(best), int(n_lists))
     if now is not None:
         record_trial(engine, settings, data, span, kind="tune", subject=target, results=asdict(result), now=now)
     return result

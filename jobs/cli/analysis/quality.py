@@ -202,6 +202,6 @@ def tune_command(
     print_rows(f"trials of {target}, best first", list(result.trials[0]), result.trials)
     print_table("importance of the settings", ["setting", "importance"], list(map(list, result.importances.items())))
     print_held_out(result.held_out, result.held_out_lists)
-    _warn_of_few(result.held_out_lists, "held out")
+    _warn_of_few(result.held_out_lists or 0, "held out")
     typer.echo(result.toml, nl=False)
     _echo_written(output, report)

@@ -20,6 +20,7 @@ from infra.db.access_tables import audit_entries
 from infra.db.access_tables import console_sessions as table
 from infra.db.core_tables import events, runs
 from infra.db.engine import transaction
+from infra.runs import store
 from tests.api.conftest import MakeKey
 from tests.api.console.conftest import Browser, actions, csrf_token
 from tests.conftest import ON_SQLITE
@@ -86,6 +87,21 @@ def test_the_screens_show_the_served_run_and_a_members_list(browser: Browser, se
     early = client.get("/console/member", params={"member_id": "d1", "since": "2000-01-01"})
     assert (early.status_code, texts()["no_list_then"]["zh"] in early.text) == (200, True)
     assert client.get("/console/rates.csv").text.startswith("\ufeffmonth,lists,shown")
+
+
+def test_the_overview_tells_of_a_newest_run_that_is_held(
+    browser: Browser, engine: Engine, served: dict[str, Any], now: datetime
+) -> None:
+    client = browser("analytics:read")
+    assert texts()["newest_held"]["en"] not in client.get("/console").text
+    with transaction(engine) as session:
+        held = copied_run(session, served, now=now)
+        store.finish(session, held["run_key"], status="held", now=now, checks=[])
+    for language in ("en", "zh"):
+        page = client.get("/console", params={"language": language}).text
+        assert texts()["newest_held"][language] in page
+        assert f'/console/runs/{held["run_id"]}"' in page
+        assert served["run_id"][:8] in page, "that is served still"
 
 
 @ON_SQLITE

@@ -39,6 +39,12 @@ from tests.conftest import ON_SQLITE, Take
 from tests.jobs.delivery.delivery_setup import DeliverySetup, planned
 from tests.jobs.evaluation.reports.test_report import ROWS, row
 
+CUT_TABLES = """
+[...document.querySelectorAll(".scroll")]
+  .filter(scroll => scroll.querySelector("tr").cells.length === 2 && scroll.scrollWidth > scroll.clientWidth)
+  .map(scroll => scroll.innerText.slice(0, 40))
+"""
+"""Tables of two columns, a name and its value, that have to be scrolled sideways."""
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 AXE = Path(__file__).parents[2] / "vendored" / "axe.min.js"
@@ -49,7 +55,7 @@ AUDIT = "axe.run({resultTypes: ['violations']})"
 DOWNLOADS = ".csv"
 CSV = "a[href*='.csv']"
 HEIGHT = 900
-WIDE, NARROW = 1280, 390
+WIDE, NARROW = 1280, 320
 ROW_HEIGHT = 70
 """Height that a header of one row does not exceed, in px."""
 PICTURE_HEIGHT = 660
@@ -109,6 +115,8 @@ class Walk:
                 self._note("its header has two rows")
             if taken > width:
                 self._note(f"it is {taken} px wide in a window of {width}")
+            if cut := page.evaluate(CUT_TABLES):
+                self._note(f"in a window of {width} the values are cut off of {cut}")
             if self.folder is not None:
                 whole = {"x": 0, "y": 0, "width": width, "height": PICTURE_HEIGHT}
                 page.screenshot(path=Path(f"{self.folder}-{width}", f"{name}.png"), clip=whole)

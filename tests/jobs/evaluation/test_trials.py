@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 
+from infra.db.engine import transaction
 from infra.errors import SettingsError
+from infra.runs import trials
+from jobs.evaluation.tracking import as_tracked_run
 from jobs.evaluation.trials import compare, load_backtest
 from tests.infra.exports.tracking_store import TrackingStore
 
@@ -18,7 +22,7 @@ DAYS = ("--from", "2026-02-24", "--to", "2026-02-25")
 
 @pytest.mark.usefixtures("couriers")
 def test_every_backtest_and_search_is_stored_and_two_can_be_compared(
-    xuelu: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    xuelu: Run, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     xuelu("backtest", *DAYS, "--models", "popularity", "-o", tmp_path / "rows.json")
     monkeypatch.setenv("XUELU_MODELS__POPULARITY_HALF_LIFE_DAYS", "1.0")
@@ -54,6 +58,12 @@ def test_every_backtest_and_search_is_stored_and_two_can_be_compared(
     assert "no trial 9; `xuelu trials list` shows them" in xuelu("trials", "show", 9).complaint
     with TrackingStore() as store:
         assert_trials_are_exported(xuelu, store)
+    with transaction(engine) as session:
+        early = trials.find(session, 1, 3)
+    del early["results"]["held_out_lists"]
+    assert "</html>" in as_tracked_run(early, organisation="default").files["report.html"], (
+        "lists were not counted then"
+    )
     xuelu("backtest", "--from", "2026-02-24", "--to", "2026-02-24", "--models", "newest")
     assert xuelu("trials", "compare", 2, 4).out.endswith("they differ in span: no difference is of the settings\n")
     frame = load_backtest(tmp_path / "rows.json")
