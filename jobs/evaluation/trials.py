@@ -41,8 +41,8 @@ def read_backtest(path: Path | str) -> list[dict[str, Any]]:
         The file cannot be read, or holds something else.
     """
     try:
-        rows = orjson.loads(Path(path).read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
+        rows = orjson.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, orjson.JSONDecodeError) as error:
         raise SettingsError(
             f"{path} cannot be read: {why_unreadable(error)}; `xuelu backtest -o FILE` writes one"
         ) from error

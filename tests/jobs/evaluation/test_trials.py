@@ -135,8 +135,11 @@ def test_trials_of_other_data_are_named_as_such() -> None:
     assert compare(trial, search) == {"inputs": ["kind"], "settings": [], "metrics": []}
 
 
-@pytest.mark.parametrize(("content", "message"), [("{", "cannot be read"), ("[1]", "holds no backtest")])
-def test_a_file_that_holds_no_backtest_is_refused(tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "rows.json").write_text(content)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"{", "cannot be read"), (b"[1]", "holds no backtest"), (b"SQLite\x00\xff", "it is not UTF-8")],
+)
+def test_a_file_that_holds_no_backtest_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "rows.json").write_bytes(content)
     with pytest.raises(SettingsError, match=message):
         load_backtest(tmp_path / "rows.json")
