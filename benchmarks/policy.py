@@ -123,9 +123,8 @@ def costs(settings: Settings, folder: Path) -> dict[str, float]:
     engine.dispose()
     start = time.process_time()
     interactions = training_data.interactions(read, settings)
-    fitted = learned_ranking.learn(
-        settings, read, lists.fit(settings, read, interactions), folder / "examples" / "cost"
-    )
+    ranker = learned_ranking.learn(settings, read, folder / "examples" / "cost")
+    fitted = lists.fit(settings, read, interactions, ranker)
     before = time.process_time() - start
     ruled = replace(fitted, policies=make_policies(ALL_RULES))
     plain = replace(fitted, policies=NO_POLICIES)

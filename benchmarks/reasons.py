@@ -97,8 +97,8 @@ def organisation_of(source: Source, scratch: Path, *, nights: int) -> Organisati
     data = training_data.read(engine, key, as_of=end)
     engine.dispose()
     interactions = training_data.interactions(data, settings)
-    fitted = lists.fit(settings, data, interactions)
-    pipeline = learned_ranking.learn(settings, data, fitted, scratch / "examples" / "0")
+    ranker = learned_ranking.learn(settings, data, scratch / "examples" / "0")
+    pipeline = lists.fit(settings, data, interactions, ranker)
     model = online_model_of(pipeline, interactions, data.members, event_digests=None, length=LENGTH)
     return Organisation(data, interactions, model, entries_of(model, interactions))
 

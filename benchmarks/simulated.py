@@ -105,7 +105,8 @@ def fill(engine: Engine, settings: Settings, folder: Path, size: Size, *, study_
 def newcomers(settings: Settings, read: training_data.TrainingData, folder: Path) -> dict[str, Any]:
     """Return how good the lists are of members of whom only a role and an industry are known."""
     interactions = training_data.interactions(read, settings)
-    pipeline = learned_ranking.learn(settings, read, lists.fit(settings, read, interactions), folder / "examples" / "0")
+    ranker = learned_ranking.learn(settings, read, folder / "examples" / "0")
+    pipeline = lists.fit(settings, read, interactions, ranker)
     members = interactions.members
     described = members["role"].notna() & members["industry"].notna() & interactions.personalised
     asked = members.index[described.to_numpy(dtype=bool) & (np.diff(interactions.seen.indptr) == 0)]
@@ -124,7 +125,7 @@ def newcomers(settings: Settings, read: training_data.TrainingData, folder: Path
     ideal = best(interactions, asked, own, may)
     figures: dict[str, Any] = {
         "members": len(asked),
-        "ranking": learned_ranking.check(pipeline, read.n_events)["state"],
+        "ranking": learned_ranking.check(ranker, read.n_events)["state"],
     }
     for gain, truth, top in (("own", own, ideal), ("segment", segment, lists_of["oracle"])):
         ndcg = {name: ndcg_of(listed, truth, top, asked) for name, listed in lists_of.items()}

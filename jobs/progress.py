@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 State = Literal["started", "finished", "resumed"]
-STEPS: Final = ("snapshot", "features", "fit", "rank", "lists", "gate", "publish", "enqueue")
+STEPS: Final = ("snapshot", "rank", "features", "fit", "lists", "gate", "publish", "enqueue")
 """The steps of a night, in order."""
 
 

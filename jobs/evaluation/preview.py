@@ -120,7 +120,8 @@ def lists_by(
     data = training_data.read(engine, organisation_key, as_of=as_of)
     interactions = training_data.interactions(data, settings)
     folder = examples.folder_of(settings.artefacts_folder, organisation_key)
-    pipeline = learned_ranking.learn(settings, data, lists.fit(settings, data, interactions), folder)
+    ranker = learned_ranking.learn(settings, data, folder)
+    pipeline = lists.fit(settings, data, interactions, ranker)
     if member_ids is not None:
         data = replace(data, changed=pd.Index([*member_ids, ANYONE]))
     return lists.make_lists(engine, lists.model_of(settings, data, interactions, pipeline), data, interactions)

@@ -21,9 +21,8 @@ from jobs.nightly.lists import make_example_rules, make_pipeline, make_ranker
 from jobs.nightly.training_data import TrainingData
 from recommender.evaluation.cut_offs import ExampleRules, prepare_cut
 from recommender.evaluation.log import Log
-from recommender.pipeline import Pipeline
 from recommender.ranking.examples import BEGAN_ALONE, TrainingExamples, gains, ndcg_of_lists
-from recommender.ranking.ranker import LEARNED_POSITIVES
+from recommender.ranking.ranker import LEARNED_POSITIVES, Ranker
 from recommender.registry import own_sources
 
 CHECK: Final = "ranking"
@@ -31,15 +30,15 @@ HOLDOUT_LISTS: Final = 300
 """Lists of a holdout night on which rankings are compared, with all of their candidates."""
 
 
-def learn(settings: Settings, data: TrainingData, pipeline: Pipeline, folder: Path, run_id: str = "") -> Pipeline:
-    """Return the pipeline with a ranker fitted on past nights, the shipped prior having weight where they are few.
+def learn(settings: Settings, data: TrainingData, folder: Path, run_id: str = "") -> Ranker | None:
+    """Return a ranker fitted on past nights, the shipped prior having weight where they are few.
 
-    Before anybody studied it is returned as it is, without a ranker. Examples of a night are stored in the folder and
+    None before anybody studied. Examples of a night are stored in the folder and
     reused by later runs, unless earlier events, members, items or settings changed. Figures on the holdout nights are
     stored under the id of the run. Without one nothing is stored.
     """
-    if data.changed is not None or data.events.empty:
-        return pipeline  # without any study the prior has nothing to go by: the newest items come first
+    if data.events.empty:
+        return None  # without any study the prior has nothing to go by: the newest items come first
     log = Log(data.events, data.members, data.items, weighting_rules(settings))
     rules = make_example_rules(settings)
     nights = PastNights(settings, data, log, folder, stored=bool(run_id))
@@ -54,7 +53,7 @@ def learn(settings: Settings, data: TrainingData, pipeline: Pipeline, folder: Pa
         if len(figures):
             columns = {name: figures[name].to_numpy() for name in figures}
             examples.store(examples.figures_folder(folder), run_id, columns)
-    return replace(pipeline, ranker=make_ranker(settings).fit(training))
+    return make_ranker(settings).fit(training)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,14 +202,13 @@ def _running_hash(log: Log, item_hashes: NDArray[np.uint64]) -> NDArray[np.uint6
     return np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(hashed, dtype=np.uint64)])
 
 
-def check(pipeline: Pipeline, n_events: int) -> dict[str, Any]:
+def check(ranker: Ranker | None, n_events: int) -> dict[str, Any]:
     """Return the run's check of its ranking, with ``state``: ``prior``, ``mixed`` or ``learned``.
 
     Only a learned ranking passes; the other states warn (``passed`` is None) and hold no run back. By another objective
     than items begun the items counted are those with an outcome of it; the prior is still one of items begun.
     ``n_events`` are stored, whether they count or not.
     """
-    ranker = pipeline.ranker
     state = ranker.state if ranker else "prior"
     facts: dict[str, Any] = {"positives": 0, "enough": LEARNED_POSITIVES, "prior_weight": 0.0, "counted": ""}
     if ranker is None:

@@ -85,12 +85,16 @@ class NightlyLists:
 
 
 def fit(
-    settings: Settings, data: TrainingData, interactions: Interactions, reused: IncrementalState | None = None
+    settings: Settings,
+    data: TrainingData,
+    interactions: Interactions,
+    ranker: Ranker | None = None,
+    reused: IncrementalState | None = None,
 ) -> Pipeline:
-    """Return the fitted pipeline, or the one of the served run where it is reused."""
+    """Return the fitted pipeline with the ranker, or the one of the served run where it is reused."""
     if reused is not None:
         return reused.model.pipeline
-    pipeline = replace(make_pipeline(settings, data.taxonomies), unfitted={})
+    pipeline = replace(make_pipeline(settings, data.taxonomies), ranker=ranker, unfitted={})
     pipeline.fit(interactions)
     for name, error in (pipeline.unfitted or {}).items():
         log.warning("a model is not fitted and proposes nothing", model=name, error=error)

@@ -14,11 +14,13 @@ from infra.serving.online_model import OnlineModel
 from infra.settings.settings import Settings
 from jobs.nightly import gate, learned_ranking, lists, training_data
 from jobs.nightly.artefacts import load_state, save
+from jobs.nightly.incremental import IncrementalState
 from jobs.nightly.publishing import check, prune, publish, served_run
 from jobs.nightly.steps import RunInProgress, resume_run, settings_of_organisation, start_run
 from jobs.nightly.training_data import TrainingData
 from jobs.progress import Progress, no_progress
 from recommender.pipeline import Pipeline
+from recommender.ranking.ranker import Ranker
 
 RESTARTS: Final = 5
 """Times that a night begins again because a member was erased meanwhile."""
@@ -70,23 +72,31 @@ def _steps(run: RunInProgress, settings: Settings) -> dict[str, Any]:
     state = load_state(run)
     data = run.step("snapshot", lambda: training_data.read_for(run, state))
     reused = state if data.changed is not None else None
-    interactions = run.step("features", lambda: training_data.interactions(data, settings, reused))
     checks = gate.check_data(data, served_run(run), settings.nightly)
+    # Before tonight's models are fitted: it fits those of past nights, and both do not fit into memory at once.
+    ranker = run.step("rank", lambda: _ranker(run, data, reused)) if data.n_offered else None
+    interactions = run.step("features", lambda: training_data.interactions(data, settings, reused))
     if not data.n_offered:
         return publish(run, data, interactions, None, gate.GateResult(checks))
-    pipeline = run.step("fit", lambda: lists.fit(settings, data, interactions, reused))
+    pipeline = run.step("fit", lambda: lists.fit(settings, data, interactions, ranker, reused))
     interactions.forget()
-    ranked = run.step("rank", lambda: learned_ranking.learn(settings, data, pipeline, run.examples_folder, run.id))
-    model = _with_variants(run, data, interactions, lists.model_of(settings, data, interactions, ranked, reused))
+    model = _with_variants(run, data, interactions, lists.model_of(settings, data, interactions, pipeline, reused))
     data = data.without_events()
     computed = run.step("lists", lambda: lists.make_lists(run.engine, model, data, interactions, reused))
-    checks.append(learned_ranking.check(ranked, data.n_events))
+    checks.append(learned_ranking.check(ranker, data.n_events))
     # A run that is resumed is checked again: by the limits and beside the run that hold then.
     gated = run.step("gate", lambda: check(run, data, interactions, computed, checks), save=False)
     finished = publish(run, data, interactions, computed, gated, reused)
     save(run, finished, data, interactions, model)
     prune(run)
     return finished
+
+
+def _ranker(run: RunInProgress, data: TrainingData, reused: IncrementalState | None) -> Ranker | None:
+    """Return the ranker learned from past nights, or the one of the served run where it is reused."""
+    if reused is not None:
+        return reused.model.pipeline.ranker
+    return learned_ranking.learn(run.settings, data, run.examples_folder, run.id)
 
 
 def _with_variants(
@@ -101,7 +111,8 @@ def _with_variants(
         return model
 
     def fit(settings: Settings) -> Pipeline:
-        return learned_ranking.learn(settings, data, lists.fit(settings, data, interactions), run.examples_folder)
+        ranker = learned_ranking.learn(settings, data, run.examples_folder)
+        return lists.fit(settings, data, interactions, ranker)
 
     changed = {
         name: settings

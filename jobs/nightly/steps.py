@@ -30,9 +30,9 @@ from recommender.registry import own_sources
 Outcome = TypeVar("Outcome")
 ROWS: Final[dict[str, Callable[[Any], int]]] = {
     "snapshot": lambda data: len(data.events),
+    "rank": lambda ranker: ranker.n_examples if ranker else 0,
     "features": lambda interactions: len(interactions.cells),
     "fit": lambda pipeline: len(pipeline.models),
-    "rank": lambda pipeline: pipeline.ranker.n_examples if pipeline.ranker else 0,
     "variants": len,
     "lists": lambda computed: len(computed.lists),
     "gate": len,

@@ -65,7 +65,7 @@ def in_batch(
     training = training_data.read(engine, key, as_of=run["as_of"])
     fitted_on = training_data.interactions(training, settings)
     folder = examples.folder_of(settings.artefacts_folder, key)
-    pipeline = learned_ranking.learn(settings, training, lists.fit(settings, training, fitted_on), folder)
+    pipeline = lists.fit(settings, training, fitted_on, learned_ranking.learn(settings, training, folder))
     data = training_data.read(engine, key, as_of=now)
     interactions = build_interactions(
         data.events, members=data.members, items=data.items, as_of=fitted_on.as_of, rules=fitted_on.rules
