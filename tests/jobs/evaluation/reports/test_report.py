@@ -120,7 +120,8 @@ def test_a_chart_has_places_worked_out_by_hand() -> None:
 
 def test_a_search_is_a_page_of_its_trials() -> None:
     trials = [{"ndcg": 0.3, "ease_regularization": 50.0}, {"ndcg": 0.2, "ease_regularization": 9.0}]
-    result = TuningResult(trials, {"ease_regularization": 1.0}, [["as they were", 0.2, 0.1], ["tuned", 0.3, 0.2]], "")
+    held_out = [["as they were", 0.2, 0.1], ["tuned", 0.3, 0.2]]
+    result = TuningResult(trials, {"ease_regularization": 1.0}, held_out, 30, "")
 
     for language in report_page.LANGUAGES:
         assert Tags(report.tuning_page(result, "ease", language=language)).counts["svg"] == 3
