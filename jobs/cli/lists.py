@@ -81,6 +81,8 @@ def nightly_command(
         typer.echo(f"run {run['run_id']} is {run['status']}: lists for {lists:,} members{anyone} as of {moment}")
         for check in failed:
             echo_text(f"held back because this does not hold: {check['name']} ({check['detail']})")
+        if failed and run["counts"]["lists"]:
+            echo_text(f"to serve it all the same: `xuelu runs publish {run['run_id']} --reason WHY`")
     if failed or "failed_artefacts" in run["counts"]:
         raise typer.Exit(1)
 

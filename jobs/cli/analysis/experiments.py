@@ -47,6 +47,8 @@ def start_command(
     variants: dict[str, dict[str, Any]] = {}
     for text in variant:
         label, _, file = text.partition("=")
+        if label.endswith(".toml"):
+            raise SettingsError(f"--variant {text!r} is a file without the name of its variant; write NAME={label}")
         if label in variants:
             raise SettingsError(f"variant {label!r} is given twice; give each a name of its own")
         changes = _read_changes(Path(file)) if file else {}

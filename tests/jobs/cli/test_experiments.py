@@ -43,6 +43,7 @@ def test_a_bad_experiment_is_refused_in_one_line(
     assert "cannot be read" in xuelu("experiment", "start", "a", "--variant", "b=no.toml").complaint
     assert "read: No such file" in xuelu("experiment", "start", "a", "--variant", "b=none.toml").complaint
     assert "given twice" in xuelu("experiment", "start", "a", "--variant", "b", "--variant", "b").complaint
+    assert "write NAME=ease.toml" in xuelu("experiment", "start", "a", "--variant", "ease.toml").complaint
     (working_folder / "mixed.toml").write_text("[policy]\nmax_per_format = 1\n", encoding="utf-8")
     assert (
         "no outcome 'liked'; choose opened"

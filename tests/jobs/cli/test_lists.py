@@ -73,6 +73,8 @@ def test_a_night_that_is_held_says_why_and_has_exit_status_1(
     assert answer.status == 1
     assert "is held: lists for" in answer.out
     assert "held back because this does not hold: the administrator agrees (not today)\n" in answer.out
+    run_id = answer.out.partition("run ")[2].partition(" ")[0]
+    assert f"to serve it all the same: `xuelu runs publish {run_id} --reason WHY`\n" in answer.out
     json_answer = xuelu("nightly", "--as-of", "2026-03-02", "--json")
     assert (json_answer.status, json_answer.json["status"]) == (1, "held")
     assert xuelu("show", "d1", "--json").json["run_id"] == served["run_id"], "the lists of before stay served"
@@ -85,6 +87,7 @@ def test_a_night_without_anything_to_learn_from_is_held(xuelu: Run, couriers: En
     answer = xuelu("nightly", "--as-of", "2026-03-02")
     assert answer.status == 1
     assert "the catalogue offers something (none of 0 items is available now; ingest some, or open some)" in answer.out
+    assert "runs publish" not in answer.out, "there are no lists to serve"
 
 
 @pytest.mark.usefixtures("served")
