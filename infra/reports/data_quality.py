@@ -72,17 +72,20 @@ def findings(figures: Mapping[str, Any], thresholds: Mapping[str, float]) -> lis
     >>> finding.partition(":")[0]
     'share of events in the future is 20.0%, at most 1.0% is sound (doctor.max_future_share)'
     """
-    messages = []
-    if figures["events"] < thresholds["min_events"]:
-        messages.append(
-            f"{figures['events']} events, at least {thresholds['min_events']:g} are sound: ingest study logs"
-        )
-    for name, advice in ADVICE.items():
-        most = thresholds.get(f"max_{name}")
-        if most is not None and figures[name] > most:
-            bound = f"at most {most:.1%} is sound (doctor.max_{name})"
-            messages.append(f"{LABELS[name]} is {figures[name]:.1%}, {bound}: {advice}")
-    return messages
+    return [
+        f"{LABELS[name]} is {value:.1%}, at most {bound:.1%} is sound (doctor.max_{name}): {ADVICE[name]}"
+        if name in ADVICE
+        else f"{value} events, at least {bound:g} are sound: ingest study logs"
+        for name, value, bound in beyond_thresholds(figures, thresholds)
+    ]
+
+
+def beyond_thresholds(figures: Mapping[str, Any], thresholds: Mapping[str, float]) -> list[tuple[str, float, float]]:
+    """Return name, value and bound of each figure beyond its threshold: of ``events``, the least, and of shares."""
+    few = [("events", figures["events"], thresholds["min_events"])]
+    bounds = [(name, thresholds.get(f"max_{name}")) for name in ADVICE]
+    shares = [(name, figures[name], bound) for name, bound in bounds if bound is not None]
+    return [row for row in few if row[1] < row[2]] + [row for row in shares if row[1] > row[2]]
 
 
 def measure(session: Session, organisation_key: int, *, now: datetime) -> dict[str, Any]:

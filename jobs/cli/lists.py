@@ -262,14 +262,10 @@ def _print_explained_item(shown: dict[str, Any], n: int) -> None:
 
 
 def _print_changes(compared: dict[str, Any]) -> None:
-    columns = ("change", "before", "after")
+    names = ("change", "before", "after")
     rows = [
-        (
-            change["title"] or change["item_id"],
-            *(change[name] for name in columns),
-            name_of("cause", change["cause"], "en"),
-        )
-        for change in compared["changes"]
+        (each["title"] or each["item_id"], *map(each.get, names), name_of("cause", each["cause"], "en"))
+        for each in compared["changes"]
     ]
     before, after = (f"{compared[name]['as_of']:%Y-%m-%d %H:%M} UTC" for name in ("before", "after"))
     until = f"until {before}" if before == after else f"until {before} and until {after}"

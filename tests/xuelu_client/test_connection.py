@@ -149,7 +149,7 @@ ANSWERS: dict[str, tuple[Callable[[], httpx2.Response | Exception], type[Excepti
         lambda: httpx2.Response(400, text='{"title', headers={"Content-Type": "application/problem+json"}),
         ProblemError, '{"title',
     ),
-    "broken content": (broken_gzip, UnreachableError, "1 attempts"),
+    "broken content": (broken_gzip, UnreachableError, "1 attempt ("),
     "a request that cannot be sent": (lambda: httpx2.LocalProtocolError("bad header"), UnreachableError, "bad header"),
 }  # fmt: skip
 

@@ -37,12 +37,14 @@ def data_page(viewer: Administrator, kind: Kind = "", state: State = "", cursor:
     """Return the data-quality report, and a page of imports, the newest first."""
     session, key = viewer.session, viewer.organisation_key
     figures = viewer.figures.of("data quality", lambda: data_quality.measure(session, key, now=viewer.now))
+    thresholds = viewer.settings.doctor.model_dump()
     before = key_of(cursor or None, lambda import_id: import_log.get(session, key, import_id)["import_key"])
     rows = import_log.page(session, key, before=before, limit=PAGE_LENGTH + 1, kind=kind or None, status=state or None)
     return page(
         viewer,
         "data.html",
-        report=data_quality.assessed(figures, viewer.settings.doctor.model_dump()),
+        figures=figures,
+        beyond=data_quality.beyond_thresholds(figures, thresholds),
         apart=APART,
         history=_history(viewer),
         trend=TREND,

@@ -95,3 +95,19 @@ def test_each_run_keeps_its_figures_of_data_quality_for_a_chart_a_table_and_a_fi
     assert (lines[0].split(",")[:3], len(lines)) == (["made_at", "run_id", "events"], 2)
     stranger = browser(organisation="bakers").get("/console/data?language=en").text
     assert texts()["no_quality_history"]["en"] in stranger
+
+
+@ON_SQLITE
+def test_figures_beyond_their_thresholds_are_shown_with_advice_in_both_languages(browser: Browser) -> None:
+    client = browser(organisation="bakers")
+    few = "Events: 0 (sound at least 1, <code>doctor.min_events</code>). Import study logs."
+    assert few in client.get("/console/data?language=en").text
+    assert (
+        "事件: 0 (正常下限 1, <code>doctor.min_events</code>). 请导入学习日志。"
+        in client.get("/console/data?language=zh").text
+    )
+
+
+def test_every_finding_has_a_name_and_advice_in_both_languages() -> None:
+    for name in ("events", *data_quality.ADVICE):
+        assert {f"quality_{name}", f"advice_{name}"} <= texts().keys()
