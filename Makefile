@@ -20,7 +20,7 @@ demo: .venv/run.stamp ## simulate an organisation, make its push lists, show thr
 
 # Files in their order: by the number of their tests, pages and notebooks, few and long, would come last and alone.
 # Byte code is written whatever the shell says: each worker and each command would compile all modules again.
-# BLAS and OpenMP have one thread, as in a night: those of two workers wait for each other longer than they work.
+# BLAS and OpenMP have one thread, as in a night: those of several workers would wait for each other.
 test: .venv/dev.stamp ## every test: unit, contracts, doctests, properties, PostgreSQL, notebooks
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -p no:cacheprovider --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(COVERAGE) tests $(PACKAGES)
 
