@@ -33,9 +33,9 @@ HOLDOUT_LISTS: Final = 300
 def learn(settings: Settings, data: TrainingData, folder: Path, run_id: str = "") -> Ranker | None:
     """Return a ranker fitted on past nights, the shipped prior having weight where they are few.
 
-    None before anybody studied. Examples of a night are stored in the folder and
-    reused by later runs, unless earlier events, members, items or settings changed. Figures on the holdout nights are
-    stored under the id of the run. Without one nothing is stored.
+    None before anybody studied. Examples of a night are stored in the folder and reused by later runs, unless earlier
+    events, members, items or settings changed. Figures on the holdout nights are stored under the id of the run.
+    Without one nothing is stored.
     """
     if data.events.empty:
         return None  # without any study the prior has nothing to go by: the newest items come first

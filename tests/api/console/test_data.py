@@ -100,10 +100,10 @@ def test_each_run_keeps_its_figures_of_data_quality_for_a_chart_a_table_and_a_fi
 @ON_SQLITE
 def test_figures_beyond_their_thresholds_are_shown_with_advice_in_both_languages(browser: Browser) -> None:
     client = browser(organisation="bakers")
-    few = "Events: 0 (sound at least 1, <code>doctor.min_events</code>). Import study logs."
+    few = "Events · 0 · sound at least 1 · <code>doctor.min_events</code> · Import study logs."
     assert few in client.get("/console/data?language=en").text
     assert (
-        "事件: 0 (正常下限 1, <code>doctor.min_events</code>). 请导入学习日志。"
+        "事件 · 0 · 正常下限 1 · <code>doctor.min_events</code> · 请导入学习日志。"
         in client.get("/console/data?language=zh").text
     )
 
